@@ -1,0 +1,1 @@
+"""So what? Decides, remembers, tells: verdicts, windows, incidents, store, report."""

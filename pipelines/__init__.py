@@ -1,0 +1,1 @@
+"""What happened? Bytes in; frames of counts and of control-plane events out."""
