@@ -27,7 +27,7 @@ class PushwakeError(Exception):
     Args:
         what: the fact, without a final stop.
         where: file, setting or address concerned.
-        advice: the next thing the reader should try.
+        advice: the next thing the reader should try, in one sentence.
     """
 
     exit_code: ClassVar[int] = 1
@@ -39,7 +39,8 @@ class PushwakeError(Exception):
         self.advice = advice
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}. {self.advice}"
+        stop = "" if self.advice.endswith((".", "?")) else "."
+        return f"{self.where}: {self.what}. {self.advice}{stop}"
 
 
 class SettingsError(PushwakeError):
