@@ -1,0 +1,167 @@
+"""Taking layer after layer off one text or one JSON object, until the line itself is left."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from pipelines import otlp, prefixes, shippers
+from pipelines.record import Record, Wrapping, read_time
+
+MAX_DEPTH = 8
+"""Real logs come in two or three layers; deeper ones are made to hurt."""
+
+_ESCAPES = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
+)
+"""One JSON escape a match; a surrogate without its other half is in group 1."""
+
+BARE = Wrapping()
+
+
+class NotJsonError(ValueError):
+    """The text is not JSON, or not JSON that can be read."""
+
+
+def read_json(text: str) -> object:
+    """Decode JSON, replacing halves of surrogate pairs, which shippers leave when they cut.
+
+    Raises:
+        NotJsonError: The text is malformed, or its numbers are out of any range.
+        RecursionError: It is nested deeper than the interpreter bears.
+    """
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        if "\\ud" not in text and "\\uD" not in text:
+            raise NotJsonError(str(error)) from error
+    mended = _ESCAPES.sub(lambda match: "\\ufffd" if match[1] else match[0], text)
+    try:
+        return msgspec.json.decode(mended)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise NotJsonError(str(error)) from error
+
+
+def peel_text(text: str, wrapping: Wrapping = BARE) -> Record:
+    """The one record in ``text``, which the layers in ``wrapping`` held."""
+    if wrapping.depth > MAX_DEPTH:
+        return wrapping.record(reason="nested-too-deep")
+    text = prefixes.uncoloured(text).strip("\r\n\ufeff")
+    if not text or text.isspace():
+        return wrapping.record(reason="empty")
+    indented = text.lstrip()
+    if text[0] == '"' or indented[0] == "{":
+        return _json_text(text, wrapping)
+    if prefixes.starts_like_a_line(indented):
+        text = indented
+    if prefixes.is_notice(text):
+        return wrapping.record(reason="notice")
+    prefix = prefixes.find(text)
+    return wrapping.record(line=text) if prefix is None else _without(text, prefix, wrapping)
+
+
+def _json_text(text: str, wrapping: Wrapping) -> Record:
+    try:
+        content = read_json(text)
+    except NotJsonError:
+        return wrapping.record(line=text)
+    except RecursionError:
+        return wrapping.record(reason="nested-too-deep")
+    if isinstance(content, dict):
+        return peel_object(content, wrapping)
+    return _quoted(content, wrapping) or wrapping.record(line=text)
+
+
+def _quoted(content: object, wrapping: Wrapping) -> Record | None:
+    """A whole line inside a JSON string, as OpenTelemetry's raw encoding writes it.
+
+    An access log entry that lost its time begins with a quote, too, so what is inside must
+    begin as a line or an envelope does.
+    """
+    if not isinstance(content, str):
+        return None
+    begins = content[:1] == "{" or prefixes.starts_like_a_line(content)
+    if not begins and prefixes.find(content) is None:
+        return None
+    return peel_text(content, wrapping.around("quoted"))
+
+
+def _without(text: str, prefix: prefixes.Prefix, wrapping: Wrapping) -> Record:
+    mark, rest = text[: prefix.length], text[prefix.length :]
+    if prefix.layer == "marks":
+        rest = rest.replace(f"\n{mark}", "\n")
+    inside = wrapping.around(
+        prefix.layer,
+        identity=prefix.identity,
+        time=prefix.time,
+        output=prefix.output,
+        piece=None if prefix.partial is None else rest,
+    )
+    if prefix.partial:
+        return inside.record(line=rest, partial=True)
+    return peel_text(rest, inside)
+
+
+def peel_object(document: dict[str, Any], wrapping: Wrapping = BARE) -> Record:
+    """The record in a JSON object: an envelope's line, or the object as an entry itself."""
+    if wrapping.depth > MAX_DEPTH:
+        return wrapping.record(reason="nested-too-deep")
+    if not document:
+        return wrapping.record(reason="empty")
+    entry = document if shippers.is_entry(document) else None
+    text = None if entry else shippers.text_of(document)
+    if entry is None and text is None:
+        entry = shippers.entry_inside(document)
+    layer = shippers.layer_of(document)
+    if layer is None and text is None and (entry is None or entry is document):
+        known = replace(
+            wrapping, identity=wrapping.identity.filled_by(shippers.identity_of(document))
+        )
+        return known.record(document=document)
+    partial = None if text is None else shippers.partial_of(document)
+    output = document.get("stream")
+    inside = wrapping.around(
+        layer or "json",
+        identity=shippers.identity_of(document),
+        time=read_time(shippers.time_of(document)),
+        output=output if isinstance(output, str) else None,
+        path=shippers.path_of(document),
+        piece=None if partial is None or text is None else text.rstrip("\r\n"),
+    )
+    if text is None:
+        return inside.record(document=entry or document)
+    if partial:
+        return inside.record(line=inside.piece, partial=True)
+    return peel_text(text, inside)
+
+
+def peel_logged(logged: otlp.Logged, layer: str) -> Record:
+    """The record in one OpenTelemetry log record: its body, or attributes that are an entry."""
+    attributes = logged.attributes
+    about = {**logged.resource, **attributes}
+    output, path, tag = (about.get(key) for key in ("log.iostream", "log.file.path", "logtag"))
+    body = logged.body
+    piece = body.rstrip("\r\n") if isinstance(tag, str) and isinstance(body, str) else None
+    wrapping = BARE.around(
+        layer,
+        identity=otlp.identity_of(about),
+        time=read_time(logged.time_ns),
+        output=output if isinstance(output, str) else None,
+        path=path if isinstance(path, str) else None,
+        piece=piece,
+    )
+    if piece is not None and isinstance(tag, str) and tag.startswith("P"):
+        return wrapping.record(line=piece, partial=True)
+    said = isinstance(body, str) and not body.isspace() and body != ""
+    whole = said and prefixes.starts_like_a_line(str(body))
+    if not whole and shippers.is_entry(attributes):
+        return wrapping.record(document=attributes)
+    if isinstance(body, str) and said:
+        return peel_text(body, wrapping)
+    if isinstance(body, dict) and body:
+        return peel_object(body, wrapping)
+    return wrapping.record(document=attributes) if attributes else wrapping.record(reason="empty")
