@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from pipelines.inflate import DamagedError, inflate
+from pipelines.inputs import STDIN
 from pipelines.source import FileProblem
 
-STDIN = "-"
 LINE_BYTES = 64 * 1024
 """The longest line. A longer one is delivered cut to one byte more, for the parser to reject."""
 
@@ -105,13 +105,14 @@ class LineReader:
         """Lines of each piece. A damage leaves the line it cuts undelivered."""
         rest = b""
         for piece in pieces:
-            lines = (rest + piece).split(b"\n")
+            text = rest + piece
+            lines = text.split(b"\n")
             # an overlong line keeps its head only; one byte more, lest a CR cut there seem its end
             rest = lines.pop()[: LINE_BYTES + 2]
             if lines:
-                yield _trimmed(lines)
+                yield _trimmed(lines, may_have_cr=b"\r" in text)
         if rest:
-            yield _trimmed([rest])
+            yield _trimmed([rest], may_have_cr=True)
 
     def _inflated(self) -> Iterator[bytes]:
         yield from inflate(self._chunks(), self.path)
@@ -156,5 +157,8 @@ class LineReader:
             self._handle = None
 
 
-def _trimmed(lines: list[bytes]) -> list[bytes]:
-    return [line.removesuffix(b"\r")[: LINE_BYTES + 1] for line in lines]
+def _trimmed(lines: list[bytes], *, may_have_cr: bool) -> list[bytes]:
+    """Lines without CR and not overlong; most groups have neither and pass as they are."""
+    if may_have_cr or max(map(len, lines)) > LINE_BYTES:
+        return [line.removesuffix(b"\r")[: LINE_BYTES + 1] for line in lines]
+    return lines

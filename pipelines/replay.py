@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pipelines.batch import Batch, Kind
-from pipelines.line_reader import STDIN, LineReader
+from pipelines.batch import Batch
+from pipelines.inputs import STDIN, Input, resolve
+from pipelines.line_reader import LineReader
 from pipelines.source import FileProblem, Offsets, Progress
 
 BATCH_LINES = 20_000
@@ -21,15 +21,6 @@ FIRST_LINES = 500
 _CHUNK_BYTES = (16 * 1024, 256 * 1024)
 _CHUNKS_BYTES = 64 * 1024 * 1024  # what the chunks of all files may hold together
 _NEVER = datetime.min.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """Files to read: a path, a glob, or ``-`` for standard input."""
-
-    path: str
-    kind: Kind = "auto"
-    format: str | None = None
 
 
 @dataclass(slots=True)
@@ -63,7 +54,7 @@ class Replay:
         self._problems: list[FileProblem] = []
         self._batch_lines = batch_lines
         self._batch_bytes = batch_bytes
-        found = list(_resolve(inputs, self._problems))
+        found = list(resolve(inputs, self._problems))
         smallest, largest = _CHUNK_BYTES
         self._chunk_bytes = min(largest, max(smallest, _CHUNKS_BYTES // max(1, len(found))))
         self._total = _total_bytes(found)
@@ -145,50 +136,6 @@ class Replay:
 
 def _turn(file: _File) -> tuple[datetime, int]:
     return file.time, file.batches
-
-
-def _resolve(inputs: Iterable[Input], problems: list[FileProblem]) -> Iterator[Input]:
-    """The files meant, each once; one named for two kinds of content is told apart by line."""
-    files: dict[str, Input] = {}
-    for item in inputs:
-        for path in _matches(item.path, problems):
-            real = path if path == STDIN else os.path.realpath(path)
-            named = replace(item, path=path)
-            first = files.setdefault(real, named)
-            if first.kind != named.kind:
-                files[real] = replace(first, kind="auto")
-    for item in files.values():
-        problem = _obstacle(item.path)
-        if problem is None:
-            yield item
-        else:
-            problems.append(FileProblem(item.path, problem))
-
-
-def _matches(path: str, problems: list[FileProblem]) -> Sequence[str]:
-    if path == STDIN or os.path.lexists(path):
-        return (path,)
-    if "\0" not in path and not glob.has_magic(path):
-        return (path,)  # missing; to be reported as such
-    found = [] if "\0" in path else sorted(glob.glob(path, recursive=True))
-    if "**" in path:  # matches the folders on the way, too
-        found = [match for match in found if not os.path.isdir(match)]
-    if not found:
-        problems.append(FileProblem(path, "matches no file"))
-    return found
-
-
-def _obstacle(path: str) -> str | None:
-    """What can be told to be wrong with a file without opening it."""
-    if path == STDIN:
-        return None
-    try:
-        mode = os.stat(path).st_mode
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    if stat.S_ISDIR(mode):
-        return f"is a directory; name its files, for example '{os.path.join(path, '*.log')}'"
-    return None
 
 
 def _total_bytes(inputs: Sequence[Input]) -> int | None:

@@ -21,8 +21,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.batch import Batch
+from pipelines.inputs import Input
 from pipelines.line_reader import LINE_BYTES
-from pipelines.replay import FIRST_LINES, Input, Replay
+from pipelines.replay import FIRST_LINES, Replay
 from pipelines.source import FileProblem, Progress, Source
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
