@@ -1,0 +1,159 @@
+"""The errors that an incident is about, as one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from detector.types import Series
+from models.alignment import Floats
+
+CLIENT_SIGNALS = frozenset({"400", "401", "403", "404", "429", "DC"})
+"""Signals that clients bring about by themselves."""
+
+_LEAD_S = 120.0  # errors this long before the incident's estimated start are looked at too
+_ROOT_SHARE = 0.1  # flagged errors are the root of the others when they are this share of all
+
+_COLUMNS = (
+    "time", "reporter", "source", "source_pod", "destination", "destination_pod", "signal",
+    "response_code", "details",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """The errors that an incident is about, its root errors only, above their baseline.
+
+    A fault far down the call chain shows as unflagged 5xx on every proxy above; the flag stands
+    only where it happened. So codes count only when no flag does, and client signals last.
+
+    Attributes:
+        frame: one row per error or group of equal errors, by time: the columns of schema.MOMENTS
+            that matter, ``at`` (epoch seconds), ``weight`` (errors above the baseline), ``proxy``
+            ("pod" or "pod.namespace" of the proxy that reported it, null when nobody tells),
+            ``namespace`` (of that proxy).
+        resolution_s: how exactly ``at`` is known.
+    """
+
+    frame: pl.DataFrame
+    resolution_s: float
+
+    @property
+    def at(self) -> Floats:
+        """Time of each error, epoch seconds; the middle of its bucket when only that is known."""
+        return self.frame["at"].to_numpy()
+
+    @property
+    def weight(self) -> Floats:
+        """Errors above the baseline in each row."""
+        return self.frame["weight"].to_numpy()
+
+    @property
+    def total(self) -> float:
+        """Errors above the baseline in all."""
+        return float(self.weight.sum())
+
+    def moment(self, quantile: float) -> float:
+        """When this share of the errors had come, epoch seconds (0.02: the onset)."""
+        done = np.cumsum(self.weight) / self.total
+        return float(self.at[min(int(np.searchsorted(done, quantile)), self.at.size - 1)])
+
+    def destinations(self) -> list[str]:
+        """Destinations with more than a twentieth of the errors, the most affected first."""
+        counts = self.frame.group_by("destination").agg(pl.col("weight").sum())
+        counts = counts.filter(pl.col("weight") >= 0.05 * self.total)
+        ranked = counts.sort(["weight", "destination"], descending=[True, False])
+        return [str(name) for name in ranked["destination"]]
+
+
+def gather(
+    series: Sequence[Series],
+    history: pl.DataFrame,
+    moments: pl.DataFrame,
+    *,
+    since: datetime,
+    until: datetime,
+    resolution_s: float,
+    bucket_s: float,
+) -> Errors:
+    """The root errors of these series between ``since`` (less two minutes) and ``until``.
+
+    From ``moments`` when they hold any, else from the buckets of ``history``, which know no
+    proxies. Each counts for the share of its bucket's errors that exceeds the expectation.
+    """
+    first = since - timedelta(seconds=_LEAD_S)
+    every = f"{round(bucket_s * 1e6)}us"
+    surplus = _surplus(history, every)
+    rows = _members(moments, series).filter(pl.col("time").is_between(first, until))
+    if rows.is_empty():
+        rows = history.filter(pl.col("time").is_between(first, until)).select(
+            *(
+                pl.col(name) if name in history.columns else pl.lit(None).alias(name)
+                for name in _COLUMNS
+            ),
+            pl.col("errors").alias("count"),
+        )
+        resolution_s = bucket_s
+    at = pl.col("time").dt.epoch("us") / 1e6
+    middle = resolution_s / 2 if resolution_s >= 1.0 else 0.0
+    inbound = pl.col("reporter") == "destination"
+    frame = (
+        rows.with_columns(pl.col("time").dt.truncate(every).alias("bucket"))
+        .join(surplus, on=["bucket", "signal"], how="left")
+        .select(
+            *_COLUMNS,
+            (at + middle).cast(pl.Float64).alias("at"),
+            (pl.col("count") * pl.col("share").fill_null(1.0)).cast(pl.Float64).alias("weight"),
+            pl.when(inbound).then("destination_pod").otherwise("source_pod").alias("proxy"),
+            pl.when(inbound)
+            .then(pl.col("destination").str.split(".").list.get(1, null_on_oob=True))
+            .otherwise(pl.col("source").str.split(".").list.get(1, null_on_oob=True))
+            .alias("namespace"),
+        )
+        .filter(pl.col("weight") > 0.0)
+        .sort(["at", "reporter", "source", "destination", "signal", "proxy"])
+    )
+    return Errors(_root(frame), resolution_s)
+
+
+def _surplus(history: pl.DataFrame, every: str) -> pl.DataFrame:
+    """Share of the errors above expectation per bucket and signal, 0 where within 2 sigma of it."""
+    errors, expected = pl.col("errors").sum(), pl.col("expected").sum()
+    return history.group_by(
+        pl.col("time").dt.truncate(every).alias("bucket"), pl.col("signal")
+    ).agg(
+        pl.when(errors > expected + 2.0 * expected.sqrt())
+        .then((errors - expected) / errors)
+        .otherwise(0.0)
+        .alias("share")
+    )
+
+
+def _members(moments: pl.DataFrame, series: Sequence[Series]) -> pl.DataFrame:
+    """The rows of these series; "*" in a series stands for anything."""
+    exact = [one for one in series if "*" not in one]
+    wild = [one for one in series if "*" in one]
+    keys = ["reporter", "source", "destination", "signal"]
+    wanted = pl.DataFrame(exact, schema=dict.fromkeys(keys, pl.String), orient="row")
+    if not wild:
+        return moments.join(wanted, on=keys, how="semi")
+    match = pl.lit(value=False)
+    for one in wild:
+        named = [pl.col(key) == value for key, value in zip(keys, one, strict=True) if value != "*"]
+        match = match | pl.all_horizontal(named)
+    found = moments.with_row_index("row")
+    rows = found.filter(match)["row"].append(found.join(wanted, on=keys, how="semi")["row"])
+    return found.filter(pl.col("row").is_in(rows.unique().implode())).drop("row")
+
+
+def _root(frame: pl.DataFrame) -> pl.DataFrame:
+    code, client = pl.col("signal").str.contains(r"^\d+$"), pl.col("signal").is_in(CLIENT_SIGNALS)
+    total = float(frame["weight"].sum())
+    for tier in (frame.filter(~code & ~client), frame.filter(~client)):
+        if total > 0.0 and float(tier["weight"].sum()) >= _ROOT_SHARE * total:
+            return tier
+    return frame
