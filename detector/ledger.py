@@ -1,0 +1,188 @@
+"""What is known of each proxy: when it connected, was pushed, accepted or refused, and to whom.
+
+Cost is O(1) an event. Nothing here opens windows; `detector.reconciliation` joins the two.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+import polars as pl
+
+from pipelines.schema import CONTROL
+
+CONNECTION_AGE = timedelta(minutes=30)
+"""istiod closes every connection at this age (its chart's ``keepaliveMaxServerConnectionAge``)."""
+
+SAME_CONNECTION = timedelta(seconds=2)
+"""istiod, the agent and Envoy each tell of one connection; closer than this it is the same."""
+
+SILENT = 3 * CONNECTION_AGE
+"""A proxy that missed three connection ages in a row is not counted as connected any more."""
+
+FORGET = timedelta(hours=24)
+GONE = timedelta(hours=2)
+"""A proxy is forgotten when nothing was heard of it this long: at all, or since it left."""
+
+MAX_PROXIES = 100_000
+MAX_RECONCILES = 16
+
+
+class Event(NamedTuple):
+    """A row of ``pipelines.schema.CONTROL``."""
+
+    time: datetime
+    kind: str
+    proxy: str | None = None
+    istiod: str | None = None
+    version: str | None = None
+    revision: str | None = None
+    type: str | None = None
+    full: bool | None = None
+    request: bool | None = None
+    counter: int | None = None
+    push_version: str | None = None
+    proxies: int | None = None
+    reason: str | None = None
+    error: str | None = None
+    source: str | None = None
+
+
+def events_of(frame: pl.DataFrame) -> Iterator[Event]:
+    """The rows of a ``CONTROL`` frame that have a time and a kind, in the frame's order."""
+    rows = frame.select(list(CONTROL)).drop_nulls(["time", "kind"])
+    for time, *rest in rows.iter_rows():
+        yield Event(time.replace(tzinfo=UTC), *rest)
+
+
+class ProxyState(msgspec.Struct):
+    """What the control plane and a proxy did to each other; times are null until first seen."""
+
+    seen: datetime
+    connected: bool = False
+    connected_at: datetime | None = None
+    disconnected_at: datetime | None = None
+    pushed_at: datetime | None = None
+    acked_at: datetime | None = None
+    nacked_at: datetime | None = None
+    version: str | None = None  # of the control plane it is connected to
+    istiod: str | None = None
+    revision: str | None = None
+    reconciles: list[datetime] = []  # its own connections, oldest first, the last 16
+
+
+class Before(NamedTuple):
+    """A proxy as it was before an event, for the windows to judge the change."""
+
+    fresh: bool  # the event is news, not another witness of the same
+    known: bool  # the proxy had been connected before
+    version: str | None
+    left_at: datetime | None  # when it left its control plane, if that was told
+
+
+class Proxies:
+    """Every known proxy under "pod.namespace", bounded in age and number."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, ProxyState] = {}
+        self._namespaces: dict[str, str] = {}
+
+    def restore(self, states: dict[str, ProxyState]) -> None:
+        """Take over the states of a snapshot."""
+        self.states = states
+        self._namespaces = dict(_parted(name) for name in states)
+
+    def observe(self, event: Event) -> Before:
+        """Book an event about a proxy (``event.proxy`` is set) and say what it was before."""
+        name = event.proxy or ""
+        state = self.states.get(name)
+        if state is None:
+            state = self.states[name] = ProxyState(seen=event.time)
+            pod, namespace = _parted(name)
+            self._namespaces[pod] = namespace
+        before = Before(
+            fresh=event.kind != "connect" or _is_new(state.reconciles, event.time),
+            known=state.connected_at is not None,
+            version=state.version,
+            left_at=state.disconnected_at,
+        )
+        late = event.time < state.seen
+        state.seen = max(state.seen, event.time)
+        if event.kind == "connect":
+            _connect(state, event, fresh=before.fresh)
+        elif event.kind == "disconnect":
+            _disconnect(state, event)
+        elif event.kind == "push":
+            state.pushed_at = _later(state.pushed_at, event.time)
+            state.connected = state.connected or not late
+        elif event.kind == "ack":
+            state.acked_at = _later(state.acked_at, event.time)
+            state.connected = state.connected or not late
+        elif event.kind == "nack":
+            state.nacked_at = _later(state.nacked_at, event.time)
+        return before
+
+    def namespace_of(self, pod: str) -> str | None:
+        """The namespace in which a pod of this name was last seen."""
+        return self._namespaces.get(pod)
+
+    def served(self, now: datetime, *, left_within: timedelta) -> set[str]:
+        """The proxies that are connected, or left so recently that they will be back."""
+        return {
+            name
+            for name, state in self.states.items()
+            if (state.connected and now - state.seen < SILENT)
+            or (state.disconnected_at is not None and now - state.disconnected_at <= left_within)
+        }
+
+    def evict(self, now: datetime) -> None:
+        """Forget the proxies that are gone, and the longest unheard above ``MAX_PROXIES``."""
+        gone = [
+            name
+            for name, state in self.states.items()
+            if now - state.seen > (FORGET if state.connected else GONE)
+        ]
+        surplus = len(self.states) - len(gone) - MAX_PROXIES
+        if surplus > 0:
+            kept = self.states.keys() - set(gone)
+            gone += sorted(kept, key=lambda name: (self.states[name].seen, name))[:surplus]
+        for name in gone:
+            del self.states[name]
+        if gone:
+            self._namespaces = dict(_parted(name) for name in self.states)
+
+
+def _connect(state: ProxyState, event: Event, *, fresh: bool) -> None:
+    if fresh:
+        insort(state.reconciles, event.time)
+        del state.reconciles[:-MAX_RECONCILES]
+    if state.connected_at is None or event.time >= state.connected_at - SAME_CONNECTION:
+        state.connected = state.disconnected_at is None or event.time >= state.disconnected_at
+        if fresh:
+            state.connected_at = event.time
+        state.version = event.version or (None if fresh else state.version)
+        state.istiod = event.istiod or (None if fresh else state.istiod)
+        state.revision = event.revision or state.revision
+
+
+def _disconnect(state: ProxyState, event: Event) -> None:
+    state.disconnected_at = _later(state.disconnected_at, event.time)
+    if state.connected_at is None or event.time > state.connected_at:
+        state.connected = event.istiod is not None and event.istiod != state.istiod is not None
+
+
+def _is_new(times: list[datetime], time: datetime) -> bool:
+    return not any(abs(time - other) < SAME_CONNECTION for other in times)
+
+
+def _later(known: datetime | None, time: datetime) -> datetime:
+    return time if known is None else max(known, time)
+
+
+def _parted(name: str) -> tuple[str, str]:
+    pod, _, namespace = name.rpartition(".")
+    return pod, namespace

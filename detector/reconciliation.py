@@ -1,0 +1,197 @@
+"""Control-plane events in, the per-proxy ledger and the reconciliation windows out (pure).
+
+Events are taken in the order given, and before each one the windows are brought to its time, so
+the result does not depend on how a stream is cut into steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+import polars as pl
+
+from detector.ledger import Event, Proxies, ProxyState, events_of
+from detector.pushes import Pushes, PushState
+from detector.settings import Settings
+from detector.storms import Storms, StormState
+from detector.takeover import Takeovers, TakeoverState
+from detector.types import Window, WindowKind
+from detector.windows import BookState, WindowBook
+
+FUTURE = timedelta(minutes=5)
+"""An event further ahead of the present comes from a clock that is wrong; it is left out."""
+
+SWEEP = timedelta(minutes=10)
+MAX_COUNTERS = 4
+
+
+class LedgerState(msgspec.Struct):
+    """A whole ledger, as a snapshot keeps it."""
+
+    proxies: dict[str, ProxyState]
+    book: BookState
+    takeovers: TakeoverState
+    pushes: PushState
+    storms: StormState
+    clock: datetime | None
+    began: datetime | None
+    swept: datetime | None
+    counters: dict[str, list[int]]
+    future: int
+
+
+class Ledger:
+    """Which proxy reconciled when and with what, and the windows in which it happened."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._proxies = Proxies()
+        self._book = WindowBook(settings.windows)
+        self._takeovers = Takeovers(self._book, self._proxies)
+        self._pushes = Pushes(self._book, self._proxies)
+        self._storms = Storms(self._book, self._proxies)
+        self._clock: datetime | None = None
+        self._began: datetime | None = None
+        self._swept: datetime | None = None
+        self._counters: dict[str, list[int]] = {}
+        self.future = 0
+
+    def step(self, events: pl.DataFrame, now: datetime) -> list[Window]:
+        """Take events (``schema.CONTROL``, sorted by time) and bring the windows to ``now``.
+
+        Events that come late are still booked; repeated ones change nothing; those more than
+        ``FUTURE`` ahead of ``now`` are counted in ``future`` and left out.
+
+        Returns:
+            The windows that were opened or changed, in order of their start.
+        """
+        for event in events_of(events):
+            if event.time - now > FUTURE:
+                self.future += 1
+                continue
+            self._advance(event.time)
+            self._take(event)
+        self._advance(now)
+        return self._book.changed()
+
+    @property
+    def proxies(self) -> Mapping[str, ProxyState]:
+        """State by proxy ("pod.namespace")."""
+        return self._proxies.states
+
+    def namespace_of(self, pod: str) -> str | None:
+        """The namespace of a pod of which only the name is known."""
+        return self._proxies.namespace_of(pod)
+
+    def windows(self, since: datetime) -> list[Window]:
+        """The windows that are open or whose effects reach beyond ``since``, by their start."""
+        return self._book.windows(since)
+
+    def coverage(self, kind: WindowKind) -> float:
+        """Share of the observed time within windows of a kind, their tails included (0 to 1)."""
+        if self._clock is None or self._began is None or self._clock <= self._began:
+            return 0.0
+        observed = (self._clock - self._began).total_seconds()
+        return min(1.0, self._book.covered_s(kind, self._clock) / observed)
+
+    def snapshot(self) -> bytes:
+        """All state; ``restore`` of it continues exactly here."""
+        return msgspec.msgpack.encode(
+            LedgerState(
+                proxies=self._proxies.states,
+                book=self._book.state,
+                takeovers=self._takeovers.state,
+                pushes=self._pushes.state,
+                storms=self._storms.state,
+                clock=self._clock,
+                began=self._began,
+                swept=self._swept,
+                counters=self._counters,
+                future=self.future,
+            )
+        )
+
+    def restore(self, data: bytes) -> None:
+        """Take over a snapshot.
+
+        Raises:
+            msgspec.DecodeError: if the bytes are not a ledger's snapshot; nothing changed then.
+        """
+        state = msgspec.msgpack.decode(data, type=LedgerState)
+        self._proxies.restore(state.proxies)
+        self._book.restore(state.book)
+        self._takeovers.state = state.takeovers
+        self._pushes.state = state.pushes
+        self._storms.state = state.storms
+        self._clock, self._began, self._swept = state.clock, state.began, state.swept
+        self._counters = state.counters
+        self.future = state.future
+
+    def _advance(self, now: datetime) -> None:
+        if self._clock is not None and now <= self._clock:
+            return
+        self._clock = now
+        if self._began is None:
+            self._began = self._swept = now
+        self._takeovers.settle(now)
+        self._pushes.settle(now)
+        self._storms.settle(now)
+        if self._swept is not None and now - self._swept >= SWEEP:
+            self._proxies.evict(now)
+            self._book.trim(now)
+            self._swept = now
+
+    def _take(self, event: Event) -> None:
+        if event.proxy is not None:
+            self._take_of_proxy(event)
+        elif event.kind == "control-plane-start":
+            self._counters.pop(event.istiod or "", None)
+            self._takeovers.start(event, watched=self._observed())
+        elif event.kind == "config-change":
+            self._pushes.change(event)
+        elif event.kind == "push":
+            if self._counts_anew(event):
+                self._takeovers.start(event, watched=self._observed(), inferred=True)
+            if event.full and not self._takeovers.absorbs_push(event.time):
+                self._pushes.announce(event, observed=self._observed())
+
+    def _take_of_proxy(self, event: Event) -> None:
+        before = self._proxies.observe(event)
+        if event.kind == "connect":
+            if before.fresh and not self._takeovers.connect(event, before) and before.known:
+                self._storms.reconnect(event)
+        elif event.kind in {"push", "ack"}:
+            self._takeovers.follow_up(event)
+            self._pushes.reach(event, before)
+            if event.kind == "ack":
+                self._pushes.accept(event)
+        elif event.kind == "nack":
+            self._takeovers.refuse(event)
+            self._pushes.refuse(event)
+
+    def _observed(self) -> timedelta:
+        if self._clock is None or self._began is None:
+            return timedelta(0)
+        return self._clock - self._began
+
+    def _counts_anew(self, event: Event) -> bool:
+        """Whether a push counter began anew: a process started, though no line said so.
+
+        The log of several unnamed istiods runs several counters, so a push belongs to the nearest
+        one below it; only a low count that continues none of them is a new process.
+        """
+        if event.counter is None:
+            return False
+        if len(self._counters) > 256:
+            self._counters.clear()
+        counters = self._counters.setdefault(event.istiod or "", [])
+        below = [count for count in counters if count <= event.counter]
+        if below:
+            counters[counters.index(max(below))] = event.counter
+            return False
+        anew = bool(counters) and event.counter <= 3
+        counters.append(event.counter)
+        del counters[:-MAX_COUNTERS]
+        return anew

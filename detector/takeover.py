@@ -1,0 +1,302 @@
+"""Upgrade and restart windows: a control plane starts and the proxies come over to it.
+
+A start alone is no window: proxies must follow it faster than their connections age. It is an
+upgrade when the versions differ. Where versions are unknown, it is one when proxies leave a
+control plane that goes on serving one by one, while in a restart all of them lose it at once.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from math import sqrt
+
+import msgspec
+
+from detector.ledger import CONNECTION_AGE, Before, Event, Proxies
+from detector.windows import Draft, WindowBook
+
+SAME_START = timedelta(seconds=30)
+"""The lines of one start (banner, server, ADS) lie closer together than this."""
+
+REPLICAS = timedelta(minutes=10)
+"""Replicas of one rollout start within this time of the first."""
+
+NO_MOVE = timedelta(minutes=10)
+"""A start that no proxy followed for this long moved none (a replica more)."""
+
+ONE_BY_ONE = timedelta(seconds=15)
+"""After this, a proxy that has only just left the old control plane was moved, not orphaned."""
+
+SETTLED = timedelta(seconds=5)
+PUSHED_AFTER = timedelta(seconds=15)
+"""A window ends when its last proxy has been quiet for ``SETTLED``; what is pushed to a proxy
+within ``PUSHED_AFTER`` of its connection is the answer to it."""
+
+QUIET = {"upgrade": timedelta(minutes=10), "restart": timedelta(minutes=2)}
+"""An incomplete window ends when no further proxy came over for this long."""
+
+ORPHANS = timedelta(minutes=2)
+WATCHED = timedelta(seconds=60)
+
+
+class Takeover(msgspec.Struct):
+    """A started control plane and the proxies that may follow it."""
+
+    started_at: datetime
+    newest_start: datetime
+    latest: datetime
+    version: str | None
+    from_version: str | None
+    revision: str | None
+    waiting: set[str]  # then-known proxies that have not come yet
+    expected: int
+    reason: str
+    plausible: bool  # there was something to take over
+    istiods: set[str] = set()
+    anonymous: bool = False  # some start named no istiod: any connection may be to it
+    moved: dict[str, datetime] = {}  # until the window opens; then the window has them
+    apart: int = 0  # proxies that left the old control plane on their own
+    window: str | None = None
+
+
+class TakeoverState(msgspec.Struct):
+    """All that a snapshot must keep."""
+
+    current: Takeover | None = None
+    versions: dict[str, str] = {}  # istiod -> version, "" for an unnamed one
+    done: str | None = None  # the version that the last upgrade brought
+
+
+class Takeovers:
+    """Follows starts of the control plane and who comes over."""
+
+    def __init__(self, book: WindowBook, proxies: Proxies) -> None:
+        self.state = TakeoverState()
+        self._book = book
+        self._proxies = proxies
+
+    def start(self, event: Event, *, watched: timedelta, inferred: bool = False) -> None:
+        """A control plane started (or its push counter began anew, when ``inferred``)."""
+        if event.version:
+            self.state.versions[event.istiod or ""] = event.version
+            while len(self.state.versions) > 256:
+                del self.state.versions[next(iter(self.state.versions))]
+        current = self.state.current
+        if current is not None and self._joins(current, event):
+            current.newest_start = max(current.newest_start, event.time)
+            current.istiods |= {event.istiod} if event.istiod else set()
+            current.anonymous = current.anonymous or event.istiod is None
+            self._learn_version(current, event.version)
+            return
+        if inferred and current is not None:
+            return
+        served = self._proxies.served(event.time, left_within=ORPHANS)
+        self._begin(
+            event,
+            served,
+            from_version=self._majority(served),
+            plausible=bool(served) or watched >= WATCHED,
+        )
+
+    def _begin(
+        self, event: Event, served: set[str], *, from_version: str | None, plausible: bool
+    ) -> Takeover:
+        self._end(self.state.current)
+        self.state.current = Takeover(
+            started_at=event.time,
+            newest_start=event.time,
+            latest=event.time,
+            version=event.version,
+            from_version=from_version,
+            revision=event.revision,
+            waiting=served,
+            expected=len(served),
+            reason=_reason(from_version, event.version),
+            plausible=plausible,
+            istiods={event.istiod} if event.istiod else set(),
+            anonymous=event.istiod is None,
+        )
+        return self.state.current
+
+    def connect(self, event: Event, before: Before) -> bool:
+        """A proxy connected; tells whether that belongs to a takeover."""
+        version = event.version or self.state.versions.get(event.istiod or "")
+        current = self.state.current
+        if current is None or not _reaches(current, event, version):
+            current = self._moves_without_start(event, before, version)
+        if current is None or event.proxy is None:
+            return False
+        draft = self._book.get(current.window)
+        came = current.moved if draft is None else draft.reconciled
+        if event.proxy in came:
+            came[event.proxy] = min(came[event.proxy], event.time)
+            return True
+        came[event.proxy] = event.time
+        current.latest = max(current.latest, event.time)
+        if event.proxy in current.waiting:
+            current.waiting.discard(event.proxy)
+            left = before.left_at
+            if event.time - current.newest_start > ONE_BY_ONE and (
+                left is None or left - current.newest_start > ONE_BY_ONE
+            ):
+                current.apart += 1
+        self._publish(current, draft, event.time)
+        return True
+
+    def follow_up(self, event: Event) -> None:
+        """A push or an ack of a proxy: what answers its connection extends the window."""
+        current = self.state.current
+        draft = self._book.get(current.window) if current is not None else None
+        if current is None or draft is None or event.proxy is None:
+            return
+        came = draft.reconciled.get(event.proxy)
+        if came is not None and timedelta(0) <= event.time - came <= PUSHED_AFTER:
+            current.latest = max(current.latest, event.time)
+            self._book.touch(draft, event.time)
+
+    def refuse(self, event: Event) -> None:
+        """A proxy refused what it got (NACK) while it came over."""
+        draft = self.open_window()
+        if draft is not None and event.proxy in draft.reconciled:
+            draft.refused.add(event.proxy)
+            self._book.touch(draft)
+
+    def absorbs_push(self, now: datetime) -> bool:
+        """Whether a full push now is part of a start: the new control plane catching up."""
+        current = self.state.current
+        if current is None:
+            return False
+        recent = current.latest if current.window else current.newest_start
+        return now - recent <= PUSHED_AFTER
+
+    def open_window(self) -> Draft | None:
+        """The window of the takeover that is going on."""
+        return self._book.get(self.state.current.window) if self.state.current else None
+
+    def settle(self, now: datetime) -> None:
+        """End what is over: complete and quiet, or quiet for long, or too old."""
+        current = self.state.current
+        if current is None:
+            return
+        draft = self._book.get(current.window)
+        if draft is None:
+            if now - current.newest_start > NO_MOVE:
+                self._end(current)
+            return
+        settings = self._book.settings
+        missing = len(current.waiting) / current.expected if current.expected else 1.0
+        quiet = now - current.latest
+        complete = missing <= 1 - settings.complete_share + 1e-9 and quiet >= SETTLED
+        too_old = now - current.newest_start > timedelta(seconds=settings.max_s)
+        if complete or too_old or quiet >= QUIET[draft.kind]:
+            self._end(current)
+
+    def _end(self, current: Takeover | None) -> None:
+        draft = self._book.get(current.window) if current is not None else None
+        if current is not None and draft is not None:
+            self._book.close(draft, current.latest)
+            self.state.done = current.version
+        self.state.current = None
+
+    def _joins(self, current: Takeover, event: Event) -> bool:
+        age = event.time - current.newest_start
+        same = event.version is None or current.version in {None, event.version}
+        if not same:
+            return False
+        return age <= (REPLICAS if current.window or event.istiod else SAME_START)
+
+    def _learn_version(self, current: Takeover, version: str | None) -> None:
+        if version is None or current.version is not None:
+            return
+        current.version = version
+        current.reason = _reason(current.from_version, version)
+        draft = self._book.get(current.window)
+        if draft is not None:
+            draft.to_version, draft.reason = version, current.reason
+            self._book.touch(draft)
+
+    def _publish(self, current: Takeover, draft: Draft | None, now: datetime) -> None:
+        if draft is None:
+            if not current.plausible or not _beyond_ageing(current, now):
+                return
+            draft = self._book.open(
+                "restart",
+                started_at=current.started_at,
+                latest=current.latest,
+                expected=current.expected,
+                reason=current.reason,
+                versions=(current.from_version, current.version),
+                revision=current.revision,
+            )
+            draft.reconciled, current.moved = current.moved, {}
+            current.window = draft.id
+        if _changes_version(current):
+            draft.kind = "upgrade"
+        elif None in {current.version, current.from_version} and current.apart >= 2:
+            draft.kind = "upgrade"
+            draft.reason = "proxies leave a control plane that goes on serving, one by one"
+        self._book.touch(draft, now)
+
+    def _moves_without_start(
+        self, event: Event, before: Before, version: str | None
+    ) -> Takeover | None:
+        """Begin a takeover for a proxy that came back to another version, start or no start.
+
+        Stragglers of the last upgrade, less than a tenth of the mesh, begin no new one.
+        """
+        if version is None or before.version is None or version == before.version:
+            return None
+        current = self.state.current
+        if current is not None and current.window is not None:
+            return None
+        served = self._proxies.served(event.time, left_within=ORPHANS)
+        states = self._proxies.states
+        old = sum(states[name].version not in {None, version} for name in served)
+        if old + 1 < 0.1 * len(served) or (version == self.state.done and not old):
+            return None
+        event = event._replace(version=version)
+        return self._begin(event, served, from_version=before.version, plausible=True)
+
+    def _majority(self, served: set[str]) -> str | None:
+        counts: dict[str, int] = {}
+        for name in served:
+            version = self._proxies.states[name].version
+            if version is not None:
+                counts[version] = counts.get(version, 0) + 1
+        return max(counts, key=lambda version: (counts[version], version)) if counts else None
+
+
+def _reaches(current: Takeover, event: Event, version: str | None) -> bool:
+    """Whether a connection is one to the started control plane, as far as anyone tells."""
+    if event.time < current.started_at:
+        return False
+    if version is not None and current.version is not None:
+        return version == current.version
+    if event.istiod is not None and not current.anonymous:
+        return event.istiod in current.istiods
+    return True
+
+
+def _changes_version(current: Takeover) -> bool:
+    versions = {current.version, current.from_version}
+    return None not in versions and len(versions) == 2
+
+
+def _beyond_ageing(current: Takeover, now: datetime) -> bool:
+    """More proxies came than ageing connections bring: Poisson, mean N t / 30 min, 4 sigma.
+
+    To another version a single proxy is enough.
+    """
+    if _changes_version(current):
+        return True
+    elapsed = max(0.0, (now - current.newest_start) / CONNECTION_AGE)
+    usual = current.expected * elapsed
+    return len(current.moved) > usual + 4 * sqrt(usual)
+
+
+def _reason(from_version: str | None, version: str | None) -> str:
+    if from_version and version and from_version != version:
+        return f"istiod {version} started and takes over proxies from {from_version}"
+    if version:
+        return f"istiod {version} started and proxies reconnect to it"
+    return "an istiod started and proxies reconnect to it"
