@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from detector.errors import InputError
-from detector.scoring import Truth, read_truth, score
+from detector.truth import Truth, read_truth, score
 
 T0 = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 
