@@ -21,7 +21,7 @@ _ZSTD_WINDOW_BYTES = 128 * 1024 * 1024  # the zstd command's own limit
 
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
-_ZSTD_SKIPPABLE = b"\x2a\x4d\x18"  # after a first byte of 0x50 to 0x5f
+_ZSTD_SKIPPABLE = tuple(bytes([first]) + b"\x2a\x4d\x18" for first in range(0x50, 0x60))
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _FOREIGN = {
     b"BZh": "is bzip2; pipe it in: bzcat FILE | pushwake replay --access-log -",
@@ -57,7 +57,7 @@ def inflate(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
     whole = _again(head, chunks)
     if head.startswith(_GZIP):
         return _gunzip(whole)
-    if head.startswith(_ZSTD) or head[1:4] == _ZSTD_SKIPPABLE:
+    if head.startswith((_ZSTD, *_ZSTD_SKIPPABLE)):
         return _unzstd(whole)
     for magic, reason in _FOREIGN.items():
         if head.startswith(magic):
