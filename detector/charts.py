@@ -1,0 +1,236 @@
+"""Charts of an incident and of a period: one Vega-Lite spec for page, message and report.
+
+A chart is a pure function of its frames. Colours come from ``config`` (one a theme), never
+from the spec, so the same spec reads well on light and on dark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import polars as pl
+import vl_convert
+
+from detector import chartdata, marks, phrases, wording
+from detector.chartdata import Span
+from detector.theme import GROUND, Theme, config
+from detector.types import Incident, Window
+
+MAX_PROXIES = 24  # rows of the proxy chart
+MAX_LANE_ITEMS = 200  # bars of the timeline
+HEIGHT = 220  # of a chart over time, in CSS pixels
+WIDTH = 720  # of a picture, in CSS pixels
+
+
+def errors(
+    bins: pl.DataFrame,
+    expected: pl.DataFrame,
+    windows: Sequence[Window],
+    incident: Incident,
+    span: Span,
+) -> alt.LayerChart:
+    """Errors over time by signal, against what the baselines expect, windows shaded.
+
+    Args:
+        bins: of ``chartdata.error_bins``.
+        expected: of ``chartdata.expected_bins``.
+        windows: any; those outside ``span`` are left out.
+        incident: for the mark at its detection.
+        span: the stretch of time and the width of the bins.
+    """
+    per = f"{span.bin_s} s" if span.bin_s < 60 else f"{span.bin_s // 60} min"
+    ends = pl.col("time") + pl.duration(seconds=span.bin_s)
+    at = pl.col("time").dt.strftime("%H:%M:%S")
+    rows = marks.values(marks.stacked(bins, "time").with_columns(to=ends, at=at), "time", "to")
+    tips = [
+        alt.Tooltip("at:N", title="time (UTC)"),
+        alt.Tooltip("signal:N"),
+        alt.Tooltip("errors:Q", title=f"errors in {per}"),
+    ]
+    drawn = marks.stacked_bars(rows, marks.time_axis("time"), f"errors per {per}", tips)
+    baseline = alt.Chart(marks.data(marks.values(expected, "time"))).encode(
+        x=marks.time_axis("time")
+    )
+    band = baseline.mark_area(style="band", interpolate="step-after").encode(y="upper:Q")
+    level = baseline.mark_line(style="expected", interpolate="step-after").encode(y="expected:Q")
+    raised = [{"time": marks.ms(incident.detected_at), "text": "detected"}]
+    mark = alt.Chart(marks.data(raised)).encode(x=marks.time_axis("time"))
+    rule = mark.mark_rule(style="detection")
+    label = mark.mark_text(style="detection-label", align="left", baseline="bottom", dx=4).encode(
+        y=alt.value(HEIGHT - 4), text="text:N"
+    )
+    known = [rule, label] if span.start <= incident.detected_at <= span.end else []
+    layers = [
+        marks.edges(span),
+        *marks.shading(windows, span),
+        band,
+        level,
+        drawn,
+        *known,
+    ]
+    return _sized(alt.LayerChart(layer=layers), f"{marks.kind(bins)} per {per}")
+
+
+def alignment(bins: pl.DataFrame) -> alt.LayerChart:
+    """Errors against the time since each proxy's own reconnect (``chartdata.offset_bins``)."""
+    reach = chartdata.REACH_S
+    axis = alt.Axis(values=list(range(-reach, reach + 1, 10)), grid=False)
+    x = alt.X(
+        "second:Q",
+        title="seconds after the proxy's own reconnect",
+        scale=alt.Scale(domain=[-reach, reach], nice=False),
+        axis=axis,
+    )
+    rows = marks.values(marks.stacked(bins, "second").with_columns(to=pl.col("second") + 1))
+    tips = [
+        alt.Tooltip("second:Q", title="seconds from reconnect"),
+        alt.Tooltip("signal:N"),
+        alt.Tooltip("errors:Q"),
+    ]
+    bars = marks.stacked_bars(rows, x, "errors", tips)
+    zero = alt.Chart(marks.data([{"second": 0, "text": "proxy reconnects"}])).encode(x=x)
+    rule = zero.mark_rule(style="reconnect")
+    label = zero.mark_text(style="window-label", align="right", baseline="top", dx=-5).encode(
+        y=alt.value(2), text="text:N"
+    )
+    layers = alt.LayerChart(layer=[bars, rule, label])
+    return _sized(layers, f"{marks.kind(bins)} around each proxy's own reconnect")
+
+
+def proxies(
+    rows: pl.DataFrame, window: Window, windows: Sequence[Window], span: Span
+) -> alt.LayerChart:
+    """One row a proxy: when it reconnected, when it saw errors.
+
+    Args:
+        rows: of ``chartdata.aligned``; the proxies with most errors are shown.
+        window: tells when each proxy reconciled.
+        windows: to shade.
+        span: the stretch of time.
+    """
+    named = rows.drop_nulls("proxy").filter(pl.col("time").is_between(span.start, span.end))
+    sums = named.group_by("proxy").agg(pl.col("errors").sum()).sort("errors", "proxy")
+    top = sums["proxy"].tail(MAX_PROXIES).to_list()
+    late = span.end
+    order = sorted(top, key=lambda proxy: (window.reconciled.get(proxy, late), proxy))
+    names: dict[str, str] = {}
+    for proxy in order:
+        short = phrases.clean(proxy.rpartition(".")[0] or proxy, 20)
+        names[proxy] = f"{short} #{len(names)}" if short in names.values() else short
+    dots = (
+        named.filter(pl.col("proxy").is_in(order))
+        .group_by(pl.col("time").dt.truncate(f"{span.bin_s}s"), "proxy", "signal")
+        .agg(pl.col("errors").sum(), middle=pl.col("time").mean())
+        .with_columns(
+            time="middle",
+            at=pl.col("time").dt.strftime("%H:%M:%S"),
+            pod=pl.col("proxy").replace_strict(names, return_dtype=pl.String),
+        )
+        .drop("proxy", "middle")
+    )
+    ticks = [
+        {"time": marks.ms(at), "pod": names[proxy], "at": phrases.clock(at)}
+        for proxy, at in window.reconciled.items()
+        if proxy in names and span.start <= at <= span.end
+    ]
+    y = alt.Y("pod:N", sort=list(names.values()), title=None, axis=alt.Axis(labelLimit=190))
+    x = marks.time_axis("time")
+    seen = [alt.Tooltip("pod:N", title="proxy"), alt.Tooltip("at:N", title="time (UTC)")]
+    shown = alt.condition("pick", alt.value(0.85), alt.value(0.08))
+    drawn = (
+        alt.Chart(marks.data(marks.values(dots.sort("time", "signal", "pod"), "time")))
+        .mark_circle()
+        .encode(
+            x=x,
+            y=y,
+            size=alt.Size("errors:Q", scale=alt.Scale(range=[18, 160]), legend=None),
+            color=marks.colour(dots["signal"].to_list()),
+            opacity=shown,
+            tooltip=[*seen, alt.Tooltip("signal:N"), alt.Tooltip("errors:Q")],
+        )
+    )
+    turned = (
+        alt.Chart(marks.data(ticks))
+        .mark_tick(style="reconnect", size=15)
+        .encode(x=x, y=y, tooltip=seen)
+    )
+    layers = alt.LayerChart(
+        layer=[
+            marks.edges(span),
+            *marks.shading(windows, span)[:1],
+            drawn.add_params(marks.picker(), marks.zoom()),
+            turned,
+        ]
+    )
+    return _sized(layers, "Proxy by proxy: reconnect and errors", height=30 + 18 * len(names))
+
+
+def timeline(
+    incidents: Sequence[Incident], windows: Sequence[Window], span: Span
+) -> alt.LayerChart:
+    """Incidents and reconciliation windows of a whole period as bars over time."""
+    bars = [
+        {
+            "lane": "incidents",
+            "from": marks.ms(i.started_at),
+            "to": marks.ms(i.ended_at or span.end),
+            "what": wording.gist(i),
+            "when": f"{phrases.clock(i.started_at)}, {wording.lasted(i)}",
+        }
+        for i in incidents[:MAX_LANE_ITEMS]
+    ]
+    shown = windows[:MAX_LANE_ITEMS]
+    shades = [
+        {
+            "lane": wording.KINDS[w.kind],
+            "from": marks.ms(w.started_at),
+            "to": marks.ms(w.ended_at or span.end),
+            "what": f"{wording.window(w)}: {wording.proxies(w)}",
+            "when": phrases.clock(w.started_at),
+        }
+        for w in shown
+    ]
+    lanes = ["incidents", *dict.fromkeys(wording.KINDS[w.kind] for w in shown)]
+    y = alt.Y("lane:N", sort=lanes, title=None, scale=alt.Scale(domain=lanes))
+    tips = [alt.Tooltip("what:N"), alt.Tooltip("when:N", title="since (UTC)")]
+    layers = [marks.edges(span).add_params(marks.zoom())]
+    for rows, style in ((shades, "lane-window"), (bars, "lane-incident")):
+        if not rows:
+            continue
+        drawn = alt.Chart(marks.data(rows)).mark_bar(style=style, minBandSize=4, height=14)
+        layers.append(drawn.encode(x=marks.time_axis("from"), x2="to", y=y, tooltip=tips))
+    height = 12 + 26 * len(lanes)
+    return _sized(alt.LayerChart(layer=layers), "Incidents and reconciliation windows", height)
+
+
+def _sized(chart: alt.LayerChart, title: str, height: int = HEIGHT) -> alt.LayerChart:
+    return chart.properties(title=title, width="container", height=height)
+
+
+def spec(chart: alt.LayerChart) -> dict[str, Any]:
+    """The chart as a Vega-Lite document without its title, which the page writes as a heading."""
+    document: dict[str, Any] = chart.to_dict()
+    document.pop("config", None)
+    title = document.pop("title", "")
+    return {**document, "description": title, "autosize": {"type": "fit-x", "contains": "padding"}}
+
+
+def title(chart: alt.LayerChart) -> str:
+    """The chart's title."""
+    return str(chart.to_dict().get("title", ""))
+
+
+def png(chart: alt.LayerChart, theme: Theme = "light", scale: float = 2.0) -> bytes:
+    """The chart as a PNG picture with its title, for places that cannot draw.
+
+    Args:
+        chart: any of this module.
+        theme: decides colours and ground.
+        scale: picture pixels per CSS pixel.
+    """
+    document = {**chart.to_dict(), "width": WIDTH, "padding": 16}
+    colours = {**config(theme), "background": GROUND[theme]}
+    document.pop("config", None)
+    return vl_convert.vegalite_to_png(document, config=colours, scale=scale)
