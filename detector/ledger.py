@@ -21,6 +21,9 @@ CONNECTION_AGE = timedelta(minutes=30)
 SAME_CONNECTION = timedelta(seconds=2)
 """istiod, the agent and Envoy each tell of one connection; closer than this it is the same."""
 
+LATE_END = timedelta(seconds=30)
+"""How late istiod may notice that a proxy is gone: its keep-alive's interval and timeout."""
+
 SILENT = 3 * CONNECTION_AGE
 """A proxy that missed three connection ages in a row is not counted as connected any more."""
 
@@ -94,21 +97,23 @@ class Proxies:
     def restore(self, states: dict[str, ProxyState]) -> None:
         """Take over the states of a snapshot."""
         self.states = states
-        self._namespaces = dict(_parted(name) for name in states)
+        self._index()
 
     def observe(self, event: Event) -> Before:
         """Book an event about a proxy (``event.proxy`` is set) and say what it was before."""
         name = event.proxy or ""
         state = self.states.get(name)
         if state is None:
-            state = self.states[name] = ProxyState(seen=event.time)
             pod, namespace = _parted(name)
-            self._namespaces[pod] = namespace
+            state = self.states.pop(pod, None) or ProxyState(seen=event.time)
+            self.states[name] = state
+            if namespace:
+                self._namespaces[pod] = namespace
         before = Before(
             fresh=event.kind != "connect" or _is_new(state.reconciles, event.time),
             known=state.connected_at is not None,
             version=state.version,
-            left_at=state.disconnected_at,
+            left_at=_left_at(state),
         )
         late = event.time < state.seen
         state.seen = max(state.seen, event.time)
@@ -125,6 +130,11 @@ class Proxies:
         elif event.kind == "nack":
             state.nacked_at = _later(state.nacked_at, event.time)
         return before
+
+    def full_name(self, proxy: str) -> str:
+        """A proxy's name; a bare pod name, as some shippers give, with its namespace if known."""
+        namespace = None if "." in proxy else self._namespaces.get(proxy)
+        return f"{proxy}.{namespace}" if namespace else proxy
 
     def namespace_of(self, pod: str) -> str | None:
         """The namespace in which a pod of this name was last seen."""
@@ -153,7 +163,11 @@ class Proxies:
         for name in gone:
             del self.states[name]
         if gone:
-            self._namespaces = dict(_parted(name) for name in self.states)
+            self._index()
+
+    def _index(self) -> None:
+        parted = (_parted(name) for name in self.states)
+        self._namespaces = {pod: namespace for pod, namespace in parted if namespace}
 
 
 def _connect(state: ProxyState, event: Event, *, fresh: bool) -> None:
@@ -170,9 +184,30 @@ def _connect(state: ProxyState, event: Event, *, fresh: bool) -> None:
 
 
 def _disconnect(state: ProxyState, event: Event) -> None:
+    of_previous = _ends_previous(state, event)
     state.disconnected_at = _later(state.disconnected_at, event.time)
     if state.connected_at is None or event.time > state.connected_at:
-        state.connected = event.istiod is not None and event.istiod != state.istiod is not None
+        state.connected = of_previous
+
+
+def _ends_previous(state: ProxyState, event: Event) -> bool:
+    """Whether a disconnect is the late end of the connection before the present one.
+
+    The istiod that was left may notice after the proxy is connected to the next one.
+    """
+    if event.istiod is not None and state.istiod is not None:
+        return event.istiod != state.istiod
+    if state.connected_at is None or len(state.reconciles) < 2:
+        return False
+    told = state.disconnected_at is not None and state.disconnected_at >= state.reconciles[-2]
+    return not told and event.time - state.connected_at < LATE_END
+
+
+def _left_at(state: ProxyState) -> datetime | None:
+    left = state.disconnected_at
+    if left is None or (state.connected_at is not None and left < state.connected_at):
+        return None
+    return left
 
 
 def _is_new(times: list[datetime], time: datetime) -> bool:
@@ -184,5 +219,6 @@ def _later(known: datetime | None, time: datetime) -> datetime:
 
 
 def _parted(name: str) -> tuple[str, str]:
-    pod, _, namespace = name.rpartition(".")
-    return pod, namespace
+    """Pod and namespace; the namespace is empty for a bare pod."""
+    pod, dot, namespace = name.rpartition(".")
+    return (pod, namespace) if dot else (name, "")

@@ -90,7 +90,7 @@ class Pushes:
                 latest=event.time,
                 expected=expected,
                 reason=self._reason(event),
-                versions=(None, event.version),
+                versions=(event.version, event.version),
                 revision=event.revision,
             ).id
         self._count(event.time, observed)
@@ -114,6 +114,7 @@ class Pushes:
         )
         if timedelta(0) <= age <= REACH and before.fresh and not answered:
             draft.reconciled[event.proxy] = event.time
+            draft.expected = max(draft.expected, len(draft.reconciled))
             self._book.touch(draft, event.time)
 
     def refuse(self, event: Event) -> None:
@@ -132,7 +133,7 @@ class Pushes:
                 latest=event.time,
                 expected=1,
                 reason=f"proxies refuse {kind}configuration: {event.error or 'no reason given'}",
-                versions=(None, event.version),
+                versions=(event.version, event.version),
                 revision=event.revision,
             )
             self.state.nack = draft.id

@@ -16,7 +16,7 @@ from detector.ledger import Event, Proxies, ProxyState, events_of
 from detector.pushes import Pushes, PushState
 from detector.settings import Settings
 from detector.storms import Storms, StormState
-from detector.takeover import Takeovers, TakeoverState
+from detector.takeover import WATCHED, Takeovers, TakeoverState
 from detector.types import Window, WindowKind
 from detector.windows import BookState, WindowBook
 
@@ -25,6 +25,7 @@ FUTURE = timedelta(minutes=5)
 
 SWEEP = timedelta(minutes=10)
 MAX_COUNTERS = 4
+MAX_ISTIODS = 256
 
 
 class LedgerState(msgspec.Struct):
@@ -38,7 +39,7 @@ class LedgerState(msgspec.Struct):
     clock: datetime | None
     began: datetime | None
     swept: datetime | None
-    counters: dict[str, list[int]]
+    istiods: dict[str, list[int]]
     future: int
 
 
@@ -55,7 +56,7 @@ class Ledger:
         self._clock: datetime | None = None
         self._began: datetime | None = None
         self._swept: datetime | None = None
-        self._counters: dict[str, list[int]] = {}
+        self._istiods: dict[str, list[int]] = {}  # name -> its push counters
         self.future = 0
 
     def step(self, events: pl.DataFrame, now: datetime) -> list[Window]:
@@ -108,7 +109,7 @@ class Ledger:
                 clock=self._clock,
                 began=self._began,
                 swept=self._swept,
-                counters=self._counters,
+                istiods=self._istiods,
                 future=self.future,
             )
         )
@@ -126,7 +127,7 @@ class Ledger:
         self._pushes.state = state.pushes
         self._storms.state = state.storms
         self._clock, self._began, self._swept = state.clock, state.began, state.swept
-        self._counters = state.counters
+        self._istiods = state.istiods
         self.future = state.future
 
     def _advance(self, now: datetime) -> None:
@@ -144,10 +145,12 @@ class Ledger:
             self._swept = now
 
     def _take(self, event: Event) -> None:
+        if self._is_new_istiod(event):
+            self._takeovers.start(event, watched=self._observed(), inferred=True)
         if event.proxy is not None:
             self._take_of_proxy(event)
         elif event.kind == "control-plane-start":
-            self._counters.pop(event.istiod or "", None)
+            self._istiods[event.istiod or ""] = []
             self._takeovers.start(event, watched=self._observed())
         elif event.kind == "config-change":
             self._pushes.change(event)
@@ -158,6 +161,11 @@ class Ledger:
                 self._pushes.announce(event, observed=self._observed())
 
     def _take_of_proxy(self, event: Event) -> None:
+        assert event.proxy is not None
+        event = event._replace(
+            proxy=self._proxies.full_name(event.proxy),
+            version=event.version or self._version_of(event),
+        )
         before = self._proxies.observe(event)
         if event.kind == "connect":
             if before.fresh and not self._takeovers.connect(event, before) and before.known:
@@ -176,6 +184,22 @@ class Ledger:
             return timedelta(0)
         return self._clock - self._began
 
+    def _version_of(self, event: Event) -> str | None:
+        """What istiod's own banner said; the agent and Envoy do not know who answered them."""
+        if event.source not in {"istiod-log", None}:
+            return None
+        return self._takeovers.version_of(event.istiod)
+
+    def _is_new_istiod(self, event: Event) -> bool:
+        """Whether a named istiod is heard for the first time, others having been heard before."""
+        if event.istiod is None or event.istiod in self._istiods:
+            return False
+        if len(self._istiods) >= MAX_ISTIODS:
+            self._istiods.clear()
+        others = bool(self._istiods)
+        self._istiods[event.istiod] = []
+        return others and self._observed() >= WATCHED
+
     def _counts_anew(self, event: Event) -> bool:
         """Whether a push counter began anew: a process started, though no line said so.
 
@@ -184,9 +208,7 @@ class Ledger:
         """
         if event.counter is None:
             return False
-        if len(self._counters) > 256:
-            self._counters.clear()
-        counters = self._counters.setdefault(event.istiod or "", [])
+        counters = self._istiods.setdefault(event.istiod or "", [])
         below = [count for count in counters if count <= event.counter]
         if below:
             counters[counters.index(max(below))] = event.counter

@@ -22,7 +22,7 @@ CALM = timedelta(seconds=10)
 class StormState(msgspec.Struct):
     """All that a snapshot must keep."""
 
-    recent: list[tuple[datetime, str]] = []
+    recent: dict[str, datetime] = {}  # proxy -> its last reconnect, oldest first
     storm: str | None = None
 
 
@@ -38,9 +38,9 @@ class Storms:
         """A known proxy reconnected, outside of any takeover."""
         assert event.proxy is not None
         recent = self.state.recent
-        recent.append((event.time, event.proxy))
-        while event.time - recent[0][0] > SPAN:
-            recent.pop(0)
+        recent.pop(event.proxy, None)
+        recent[event.proxy] = event.time
+        _forget(recent, event.time - SPAN)
         storm = self._book.get(self.state.storm)
         if storm is not None:
             storm.reconciled.setdefault(event.proxy, event.time)
@@ -48,13 +48,13 @@ class Storms:
         elif len(recent) >= self._limit():
             storm = self._book.open(
                 "reconnect-storm",
-                started_at=recent[0][0],
+                started_at=min(recent.values()),
                 latest=event.time,
                 expected=len(self._proxies.states),
                 reason=f"{len(recent)} proxies reconnected within {SPAN.seconds} s",
                 revision=event.revision,
             )
-            storm.reconciled = {proxy: time for time, proxy in reversed(recent)}
+            storm.reconciled = dict(recent)
             self.state.storm = storm.id
             self._book.touch(storm)
 
@@ -64,8 +64,7 @@ class Storms:
         if storm is None:
             return
         recent = self.state.recent
-        while recent and now - recent[0][0] > CALM:
-            recent.pop(0)
+        _forget(recent, now - CALM)
         if len(recent) < max(1.0, self._limit() * (CALM / SPAN)):
             self._book.close(storm)
             self.state.storm = None
@@ -74,3 +73,11 @@ class Storms:
         """Reconnects in ``SPAN`` that ageing does not explain: Poisson, 6 sigma."""
         usual = SYNCHRONISED * len(self._proxies.states) * (SPAN / CONNECTION_AGE)
         return max(AT_LEAST, usual + 6 * sqrt(usual))
+
+
+def _forget(recent: dict[str, datetime], before: datetime) -> None:
+    while recent:
+        oldest = next(iter(recent))
+        if recent[oldest] >= before:
+            return
+        del recent[oldest]

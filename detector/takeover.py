@@ -8,11 +8,11 @@ control plane that goes on serving one by one, while in a restart all of them lo
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from math import sqrt
 
 import msgspec
 
-from detector.ledger import CONNECTION_AGE, Before, Event, Proxies
+from detector.ledger import Before, Event, Proxies
+from detector.newcomer import Newcomer
 from detector.windows import Draft, WindowBook
 
 SAME_START = timedelta(seconds=30)
@@ -23,9 +23,6 @@ REPLICAS = timedelta(minutes=10)
 
 NO_MOVE = timedelta(minutes=10)
 """A start that no proxy followed for this long moved none (a replica more)."""
-
-ONE_BY_ONE = timedelta(seconds=15)
-"""After this, a proxy that has only just left the old control plane was moved, not orphaned."""
 
 SETTLED = timedelta(seconds=5)
 PUSHED_AFTER = timedelta(seconds=15)
@@ -39,30 +36,10 @@ ORPHANS = timedelta(minutes=2)
 WATCHED = timedelta(seconds=60)
 
 
-class Takeover(msgspec.Struct):
-    """A started control plane and the proxies that may follow it."""
-
-    started_at: datetime
-    newest_start: datetime
-    latest: datetime
-    version: str | None
-    from_version: str | None
-    revision: str | None
-    waiting: set[str]  # then-known proxies that have not come yet
-    expected: int
-    reason: str
-    plausible: bool  # there was something to take over
-    istiods: set[str] = set()
-    anonymous: bool = False  # some start named no istiod: any connection may be to it
-    moved: dict[str, datetime] = {}  # until the window opens; then the window has them
-    apart: int = 0  # proxies that left the old control plane on their own
-    window: str | None = None
-
-
 class TakeoverState(msgspec.Struct):
     """All that a snapshot must keep."""
 
-    current: Takeover | None = None
+    current: Newcomer | None = None
     versions: dict[str, str] = {}  # istiod -> version, "" for an unnamed one
     done: str | None = None  # the version that the last upgrade brought
 
@@ -88,7 +65,7 @@ class Takeovers:
             current.anonymous = current.anonymous or event.istiod is None
             self._learn_version(current, event.version)
             return
-        if inferred and current is not None:
+        if inferred and current is not None and current.window is not None:
             return
         served = self._proxies.served(event.time, left_within=ORPHANS)
         self._begin(
@@ -100,9 +77,9 @@ class Takeovers:
 
     def _begin(
         self, event: Event, served: set[str], *, from_version: str | None, plausible: bool
-    ) -> Takeover:
+    ) -> Newcomer:
         self._end(self.state.current)
-        self.state.current = Takeover(
+        self.state.current = Newcomer(
             started_at=event.time,
             newest_start=event.time,
             latest=event.time,
@@ -111,18 +88,21 @@ class Takeovers:
             revision=event.revision,
             waiting=served,
             expected=len(served),
-            reason=_reason(from_version, event.version),
             plausible=plausible,
             istiods={event.istiod} if event.istiod else set(),
             anonymous=event.istiod is None,
         )
         return self.state.current
 
+    def version_of(self, istiod: str | None) -> str | None:
+        """The version that an istiod named when it started (for None: the last unnamed one)."""
+        return self.state.versions.get(istiod or "")
+
     def connect(self, event: Event, before: Before) -> bool:
         """A proxy connected; tells whether that belongs to a takeover."""
-        version = event.version or self.state.versions.get(event.istiod or "")
+        version = event.version
         current = self.state.current
-        if current is None or not _reaches(current, event, version):
+        if current is None or not current.answers(event):
             current = self._moves_without_start(event, before, version)
         if current is None or event.proxy is None:
             return False
@@ -133,13 +113,9 @@ class Takeovers:
             return True
         came[event.proxy] = event.time
         current.latest = max(current.latest, event.time)
-        if event.proxy in current.waiting:
+        if event.proxy in current.waiting or not current.expected:
             current.waiting.discard(event.proxy)
-            left = before.left_at
-            if event.time - current.newest_start > ONE_BY_ONE and (
-                left is None or left - current.newest_start > ONE_BY_ONE
-            ):
-                current.apart += 1
+            current.apart += current.was_moved(event.time, before.left_at)
         self._publish(current, draft, event.time)
         return True
 
@@ -184,62 +160,73 @@ class Takeovers:
                 self._end(current)
             return
         settings = self._book.settings
-        missing = len(current.waiting) / current.expected if current.expected else 1.0
         quiet = now - current.latest
+        if quiet >= SETTLED and now - (current.pruned_at or current.latest) >= SETTLED:
+            self._prune(current, draft, now)
+        missing = len(current.waiting) / current.expected if current.expected else 1.0
         complete = missing <= 1 - settings.complete_share + 1e-9 and quiet >= SETTLED
         too_old = now - current.newest_start > timedelta(seconds=settings.max_s)
         if complete or too_old or quiet >= QUIET[draft.kind]:
             self._end(current)
 
-    def _end(self, current: Takeover | None) -> None:
+    def _prune(self, current: Newcomer, draft: Draft, now: datetime) -> None:
+        """Wait no longer for proxies that left everything (deleted pods)."""
+        current.pruned_at = now
+        served = self._proxies.served(now, left_within=ORPHANS)
+        gone = current.waiting - served
+        if gone:
+            current.waiting -= gone
+            current.expected = draft.expected = max(0, current.expected - len(gone))
+            self._book.touch(draft)
+
+    def _end(self, current: Newcomer | None) -> None:
         draft = self._book.get(current.window) if current is not None else None
         if current is not None and draft is not None:
             self._book.close(draft, current.latest)
             self.state.done = current.version
         self.state.current = None
 
-    def _joins(self, current: Takeover, event: Event) -> bool:
+    def _joins(self, current: Newcomer, event: Event) -> bool:
         age = event.time - current.newest_start
         same = event.version is None or current.version in {None, event.version}
         if not same:
             return False
-        return age <= (REPLICAS if current.window or event.istiod else SAME_START)
+        return age <= (REPLICAS if current.window else SAME_START)
 
-    def _learn_version(self, current: Takeover, version: str | None) -> None:
+    def _learn_version(self, current: Newcomer, version: str | None) -> None:
         if version is None or current.version is not None:
             return
         current.version = version
-        current.reason = _reason(current.from_version, version)
         draft = self._book.get(current.window)
         if draft is not None:
-            draft.to_version, draft.reason = version, current.reason
+            draft.to_version, draft.reason = version, current.reason()
             self._book.touch(draft)
 
-    def _publish(self, current: Takeover, draft: Draft | None, now: datetime) -> None:
+    def _publish(self, current: Newcomer, draft: Draft | None, now: datetime) -> None:
         if draft is None:
-            if not current.plausible or not _beyond_ageing(current, now):
+            if not current.plausible or not current.beyond_ageing(now):
                 return
             draft = self._book.open(
                 "restart",
                 started_at=current.started_at,
                 latest=current.latest,
                 expected=current.expected,
-                reason=current.reason,
+                reason=current.reason(),
                 versions=(current.from_version, current.version),
                 revision=current.revision,
             )
             draft.reconciled, current.moved = current.moved, {}
             current.window = draft.id
-        if _changes_version(current):
+        if current.changes_version():
             draft.kind = "upgrade"
-        elif None in {current.version, current.from_version} and current.apart >= 2:
+        elif not current.knows_versions() and current.apart >= 2:
             draft.kind = "upgrade"
             draft.reason = "proxies leave a control plane that goes on serving, one by one"
         self._book.touch(draft, now)
 
     def _moves_without_start(
         self, event: Event, before: Before, version: str | None
-    ) -> Takeover | None:
+    ) -> Newcomer | None:
         """Begin a takeover for a proxy that came back to another version, start or no start.
 
         Stragglers of the last upgrade, less than a tenth of the mesh, begin no new one.
@@ -254,7 +241,6 @@ class Takeovers:
         old = sum(states[name].version not in {None, version} for name in served)
         if old + 1 < 0.1 * len(served) or (version == self.state.done and not old):
             return None
-        event = event._replace(version=version)
         return self._begin(event, served, from_version=before.version, plausible=True)
 
     def _majority(self, served: set[str]) -> str | None:
@@ -264,39 +250,3 @@ class Takeovers:
             if version is not None:
                 counts[version] = counts.get(version, 0) + 1
         return max(counts, key=lambda version: (counts[version], version)) if counts else None
-
-
-def _reaches(current: Takeover, event: Event, version: str | None) -> bool:
-    """Whether a connection is one to the started control plane, as far as anyone tells."""
-    if event.time < current.started_at:
-        return False
-    if version is not None and current.version is not None:
-        return version == current.version
-    if event.istiod is not None and not current.anonymous:
-        return event.istiod in current.istiods
-    return True
-
-
-def _changes_version(current: Takeover) -> bool:
-    versions = {current.version, current.from_version}
-    return None not in versions and len(versions) == 2
-
-
-def _beyond_ageing(current: Takeover, now: datetime) -> bool:
-    """More proxies came than ageing connections bring: Poisson, mean N t / 30 min, 4 sigma.
-
-    To another version a single proxy is enough.
-    """
-    if _changes_version(current):
-        return True
-    elapsed = max(0.0, (now - current.newest_start) / CONNECTION_AGE)
-    usual = current.expected * elapsed
-    return len(current.moved) > usual + 4 * sqrt(usual)
-
-
-def _reason(from_version: str | None, version: str | None) -> str:
-    if from_version and version and from_version != version:
-        return f"istiod {version} started and takes over proxies from {from_version}"
-    if version:
-        return f"istiod {version} started and proxies reconnect to it"
-    return "an istiod started and proxies reconnect to it"

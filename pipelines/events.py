@@ -67,7 +67,8 @@ def control_event(fields: dict[str, Any], identity: Identity, kind: LogKind) -> 
     Args:
         fields: what ``formats.istiod``, ``agent`` or ``envoy_log`` read.
         identity: who wrote the line. For istiod its image's version is the control plane's; for
-            istio-proxy the pod is the proxy, and its version says nothing of the control plane.
+            istio-proxy the pod is the proxy (its bare name where no namespace is known), and its
+            version says nothing of the control plane.
         kind: whose line it is, as the container or the kind of topic decides.
 
     Returns:
@@ -82,11 +83,12 @@ def control_event(fields: dict[str, Any], identity: Identity, kind: LogKind) -> 
 def _of_proxy(fields: dict[str, Any], identity: Identity, kind: LogKind) -> Row | None:
     if fields["event"] not in {"connect", "disconnect", "nack"}:
         return None
-    if not identity.pod or not identity.namespace:
+    if not identity.pod:
         return None
+    namespace = f".{identity.namespace}" if identity.namespace else ""
     return {
         "kind": fields["event"],
-        "proxy": f"{identity.pod}.{identity.namespace}",
+        "proxy": f"{identity.pod}{namespace}",
         "revision": identity.revision,
         "type": fields.get("type"),
         "error": _short(fields.get("error")),
