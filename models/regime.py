@@ -1,0 +1,54 @@
+"""Accept a lasting shift, never an outage.
+
+A row in alarm learns nothing, so a service that has changed for good would alarm for ever. The
+rule: after 90 minutes in alarm, if ADWIN (Bifet and Gavalda, Learning from Time-Changing Data with
+Adaptive Windowing, SDM 2007; river's implementation) sees no change in the last 30 minutes and
+fewer than half of the requests fail, the new level is the normal one. The incident has then been
+reported once. Where half of the requests or more fail, that is an outage, however long it lasts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from river.drift import ADWIN
+
+PATIENCE_MIN = 90
+STEADY_MIN = 30
+OUTAGE_SHARE = 0.5
+
+
+class _DriftDetector(Protocol):
+    """What is used of river's untyped drift detectors."""
+
+    @property
+    def drift_detected(self) -> bool: ...
+
+    def update(self, x: float) -> object: ...
+
+
+_adwin: Callable[..., _DriftDetector] = ADWIN
+
+
+def settled(shares: Sequence[float]) -> bool:
+    """Whether the level of an alarm should count as normal from now on.
+
+    A fresh detector reads the whole alarm each time, so nothing but the shares needs to be kept.
+    Values are clipped to [0, 1] and what is not finite is passed over, since river keeps a NaN
+    for good.
+
+    Args:
+        shares: Share of failing requests in each minute of the alarm, oldest first.
+    """
+    known = [min(max(share, 0.0), 1.0) for share in shares if math.isfinite(share)]
+    if len(known) < PATIENCE_MIN or sum(known[-STEADY_MIN:]) >= OUTAGE_SHARE * STEADY_MIN:
+        return False
+    detector = _adwin(delta=0.002, clock=1, min_window_length=5)
+    changed = 0
+    for minute, share in enumerate(known):
+        detector.update(share)
+        if detector.drift_detected:
+            changed = minute
+    return len(known) - changed >= STEADY_MIN
