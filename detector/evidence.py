@@ -11,9 +11,22 @@ import polars as pl
 
 from detector.types import Series
 from models.alignment import Floats
+from pipelines.schema import MOMENTS
 
 CLIENT_SIGNALS = frozenset({"400", "401", "403", "404", "429", "DC"})
 """Signals that clients bring about by themselves."""
+
+HISTORY: dict[str, pl.DataType | type[pl.DataType]] = {
+    "time": pl.Datetime("us", "UTC"),
+    "reporter": pl.String,
+    "source": pl.String,
+    "destination": pl.String,
+    "signal": pl.String,
+    "errors": pl.Float64,
+    "requests": pl.Float64,
+    "expected": pl.Float64,
+}
+"""Buckets with errors, as attribution wants them (``time`` is the bucket's start)."""
 
 _LEAD_S = 120.0  # errors this long before the incident's estimated start are looked at too
 _ROOT_SHARE = 0.1  # flagged errors are the root of the others when they are this share of all
@@ -92,7 +105,7 @@ def gather(
     if rows.is_empty():
         rows = history.filter(pl.col("time").is_between(first, until)).select(
             *(
-                pl.col(name) if name in history.columns else pl.lit(None).alias(name)
+                pl.col(name) if name in history.columns else pl.lit(None, MOMENTS[name]).alias(name)
                 for name in _COLUMNS
             ),
             pl.col("errors").alias("count"),
