@@ -110,7 +110,7 @@ class Proxies:
             if namespace:
                 self._namespaces[pod] = namespace
         before = Before(
-            fresh=event.kind != "connect" or _is_new(state.reconciles, event.time),
+            fresh=event.kind != "connect" or _is_new(state, event),
             known=state.connected_at is not None,
             version=state.version,
             left_at=_left_at(state),
@@ -210,8 +210,14 @@ def _left_at(state: ProxyState) -> datetime | None:
     return left
 
 
-def _is_new(times: list[datetime], time: datetime) -> bool:
-    return not any(abs(time - other) < SAME_CONNECTION for other in times)
+def _is_new(state: ProxyState, event: Event) -> bool:
+    if _differ(state.version, event.version) or _differ(state.istiod, event.istiod):
+        return event.time not in state.reconciles
+    return not any(abs(event.time - other) < SAME_CONNECTION for other in state.reconciles)
+
+
+def _differ(known: str | None, told: str | None) -> bool:
+    return known is not None and told is not None and known != told
 
 
 def _later(known: datetime | None, time: datetime) -> datetime:

@@ -10,7 +10,7 @@ from math import sqrt
 
 import msgspec
 
-from detector.ledger import SAME_CONNECTION, Before, Event, Proxies
+from detector.ledger import SAME_CONNECTION, Event, Proxies
 from detector.windows import WindowBook
 
 REPLICAS = timedelta(seconds=3)
@@ -95,7 +95,19 @@ class Pushes:
             ).id
         self._count(event.time, observed)
 
-    def reach(self, event: Event, before: Before) -> None:
+    def unannounced(self, event: Event) -> bool:
+        """Whether a full push to one proxy is the first word of a push to all.
+
+        Some sources tell of pushes proxy by proxy only. What follows a connection answers it.
+        """
+        draft = self._book.get(self.state.push)
+        if not event.full or event.request or event.kind != "push" or event.proxy is None:
+            return False
+        connected_at = self._proxies.states[event.proxy].connected_at
+        answer = connected_at is not None and event.time - connected_at <= REACH
+        return not answer and (draft is None or event.time - draft.started_at > REACH)
+
+    def reach(self, event: Event) -> None:
         """A proxy was pushed, or acknowledged: it has taken on the push that is going on."""
         state = self.state
         draft = self._book.get(state.push)
@@ -112,7 +124,7 @@ class Pushes:
             and proxy.connected_at is not None
             and proxy.connected_at >= draft.started_at - SAME_CONNECTION
         )
-        if timedelta(0) <= age <= REACH and before.fresh and not answered:
+        if timedelta(0) <= age <= REACH and not answered:
             draft.reconciled[event.proxy] = event.time
             draft.expected = max(draft.expected, len(draft.reconciled))
             self._book.touch(draft, event.time)

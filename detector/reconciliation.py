@@ -172,7 +172,9 @@ class Ledger:
                 self._storms.reconnect(event)
         elif event.kind in {"push", "ack"}:
             self._takeovers.follow_up(event)
-            self._pushes.reach(event, before)
+            if self._pushes.unannounced(event) and not self._takeovers.absorbs_push(event.time):
+                self._pushes.announce(event, observed=self._observed())
+            self._pushes.reach(event)
             if event.kind == "ack":
                 self._pushes.accept(event)
         elif event.kind == "nack":
