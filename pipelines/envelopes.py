@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from pipelines import otlp, prefixes
 from pipelines.identity import Identity
-from pipelines.layers import NotJsonError, peel_logged, peel_object, peel_text, read_json
+from pipelines.layers import (
+    NotJsonError,
+    TooDeepError,
+    peel_logged,
+    peel_object,
+    peel_text,
+    read_json,
+)
 from pipelines.partials import PartialJoiner
 from pipelines.record import Record
 
@@ -19,6 +28,7 @@ _COMPRESSED = (
     b"BZh",
     b"\xfd7zXZ\x00",
 )
+_JSON = re.compile(r'\ufeff?\s*(?:\{|\[\s*[{"])')
 _CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\r\x1b")
 _BINARY_SHARE = 0.3
 """Text in a wrong encoding stays far below this share of undecodable bytes, binary data above."""
@@ -40,8 +50,7 @@ def peel(value: bytes) -> list[Record]:
     text = _decoded(value)
     if text is None:
         return [Record(reason="binary")]
-    start = text.lstrip(" \t\r\n\ufeff")[:2]
-    if start[:1] == "{" or start in ("[{", '["'):
+    if _JSON.match(text):
         return _structured(text.strip("\ufeff"))
     return _lines(text)
 
@@ -67,7 +76,7 @@ def _structured(text: str) -> list[Record]:
         content = read_json(text)
     except NotJsonError:
         return _lines(text)
-    except RecursionError:
+    except TooDeepError:
         return [Record(reason="nested-too-deep")]
     if isinstance(content, list):
         return [_item(item) for item in content] or [Record(reason="empty")]
@@ -87,9 +96,9 @@ def _item(item: object) -> Record:
 
 
 def _lines(text: str) -> list[Record]:
-    """One record, or one a line when each line of the text begins as a line of its own does."""
-    if "\n" in (body := text.strip("\r\n")):
-        lines = [line for line in body.split("\n") if line and not line.isspace()]
-        if len(lines) > 1 and all(map(prefixes.starts_like_a_line, lines)):
+    """One record, or one for each line when two of the lines or more begin as lines do."""
+    if "\n" in text.strip("\r\n"):
+        lines = [line for line in text.split("\n") if line and not line.isspace()]
+        if sum(map(prefixes.begins, lines)) > 1:
             return [peel_text(line) for line in lines]
     return [peel_text(text)]

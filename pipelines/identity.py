@@ -6,7 +6,7 @@ Every shipper spells the same facts in its own keys; here they become one :class
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from functools import lru_cache
 from typing import Any
@@ -116,15 +116,19 @@ def folded(key: str) -> str:
     return re.sub(r"[^0-9A-Za-z]", "_", key).lower()
 
 
-def flat(labels: object, depth: int = 0, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """The labels of a map, also where a shipper split their keys at the dots into maps."""
-    if not isinstance(labels, Mapping) or depth > 5:
-        return
+def read_labels(labels: object, depth: int = 0, prefix: str = "") -> dict[str, str]:
+    """Labels or annotations by folded key, also where a shipper split keys at dots into maps."""
+    found: dict[str, str] = {}
+    if not isinstance(labels, dict) or depth > 5:
+        return found
     for key, value in labels.items():
+        if len(key) > MAX_NAME:
+            continue
         if isinstance(value, str):
-            yield folded(f"{prefix}{key}" if len(key) <= MAX_NAME else ""), value
-        elif isinstance(value, Mapping):
-            yield from flat(value, depth + 1, f"{prefix}{key}.")
+            found[folded(prefix + key)] = value
+        elif isinstance(value, dict):
+            found.update(read_labels(value, depth + 1, f"{prefix}{key}."))
+    return found
 
 
 _CANONICAL = ("service_istio_io_canonical_name", "app_kubernetes_io_name", "app")
@@ -170,9 +174,9 @@ def describe(
     labels, else the owner's name, else what the pod's name shows. Label and annotation keys
     compare folded.
     """
-    tags = dict(flat(labels))
-    notes = dict(flat(annotations))
-    workload = next((tags[key] for key in _CANONICAL if name_of(tags.get(key))), None)
+    tags = read_labels(labels)
+    notes = read_labels(annotations)
+    workload = next(filter(None, (name_of(tags.get(key)) for key in _CANONICAL)), None)
     if workload is None and owner is not None:
         workload = workload_of_owner(*owner)
     if workload is None and pod is not None:

@@ -23,27 +23,54 @@ _ESCAPES = re.compile(
 BARE = Wrapping()
 
 
+_MAX_NESTING = 64
+"""Shippers nest labels five deep at most; whoever walks a document must not fear its depth."""
+
+
 class NotJsonError(ValueError):
-    """The text is not JSON, or not JSON that can be read."""
+    """The text is not JSON, or its numbers are out of any range."""
+
+
+class TooDeepError(ValueError):
+    """The text is nested deeper than can be decoded."""
 
 
 def read_json(text: str) -> object:
     """Decode JSON, replacing halves of surrogate pairs, which shippers leave when they cut.
 
     Raises:
-        NotJsonError: The text is malformed, or its numbers are out of any range.
-        RecursionError: It is nested deeper than the interpreter bears.
+        NotJsonError: The text is malformed.
+        TooDeepError: It is nested deeper than the interpreter bears.
     """
     try:
-        return msgspec.json.decode(text)
-    except (msgspec.MsgspecError, UnicodeError) as error:
+        return _decoded(text)
+    except NotJsonError:
         if "\\ud" not in text and "\\uD" not in text:
-            raise NotJsonError(str(error)) from error
-    mended = _ESCAPES.sub(lambda match: "\\ufffd" if match[1] else match[0], text)
+            raise
+        return _decoded(_ESCAPES.sub(lambda m: "\\ufffd" if m[1] else m[0], text))
+
+
+def _decoded(text: str) -> object:
     try:
-        return msgspec.json.decode(mended)
+        return msgspec.json.decode(text)
+    except RecursionError as error:
+        raise TooDeepError from error
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise NotJsonError(str(error)) from error
+
+
+def _is_deep(document: dict[str, Any]) -> bool:
+    level: list[dict[str, Any] | list[Any]] = [document]
+    for _ in range(_MAX_NESTING):
+        level = [
+            item
+            for node in level
+            for item in (node.values() if isinstance(node, dict) else node)
+            if isinstance(item, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def peel_text(text: str, wrapping: Wrapping = BARE) -> Record:
@@ -69,7 +96,7 @@ def _json_text(text: str, wrapping: Wrapping) -> Record:
         content = read_json(text)
     except NotJsonError:
         return wrapping.record(line=text)
-    except RecursionError:
+    except TooDeepError:
         return wrapping.record(reason="nested-too-deep")
     if isinstance(content, dict):
         return peel_object(content, wrapping)
@@ -84,8 +111,7 @@ def _quoted(content: object, wrapping: Wrapping) -> Record | None:
     """
     if not isinstance(content, str):
         return None
-    begins = content[:1] == "{" or prefixes.starts_like_a_line(content)
-    if not begins and prefixes.find(content) is None:
+    if content[:1] != "{" and not prefixes.begins(content):
         return None
     return peel_text(content, wrapping.around("quoted"))
 
@@ -108,7 +134,7 @@ def _without(text: str, prefix: prefixes.Prefix, wrapping: Wrapping) -> Record:
 
 def peel_object(document: dict[str, Any], wrapping: Wrapping = BARE) -> Record:
     """The record in a JSON object: an envelope's line, or the object as an entry itself."""
-    if wrapping.depth > MAX_DEPTH:
+    if wrapping.depth > MAX_DEPTH or _is_deep(document):
         return wrapping.record(reason="nested-too-deep")
     if not document:
         return wrapping.record(reason="empty")

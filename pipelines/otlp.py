@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, LogsData
 
 from pipelines.identity import Identity, describe, from_path, name_of
 
 _MAX_DEPTH = 32
+_RECORD_FIELDS = frozenset(LogRecord.DESCRIPTOR.fields_by_number)
 _LATEST_NS = 4_102_444_800_000_000_000
 """2100-01-01: a record that claims a later time is not a log record but other bytes."""
 
@@ -37,7 +39,7 @@ def from_protobuf(value: bytes) -> list[Logged] | None:
     """The records of an OTLP protobuf message, None when the bytes are none.
 
     Protobuf has no magic number, so other bytes can parse by chance. They are refused unless
-    every record has a believable time and at least one record says something.
+    every record has the fields' own types and a believable time, and one says something.
     """
     data = LogsData()
     try:
@@ -52,9 +54,17 @@ def from_protobuf(value: bytes) -> list[Logged] | None:
         for record in scope.log_records
     ]
     said = any(record.HasField("body") or record.attributes for _, record in found)
-    if not said or any(record.time_unix_nano > _LATEST_NS for _, record in found):
+    if not said or not all(_is_log(record) for _, record in found):
         return None
     return [_logged(resource, record) for resource, record in found]
+
+
+def _is_log(record: LogRecord) -> bool:
+    """Spans and metrics parse as log records, too, with known numbers left over as unknown."""
+    unknown = UnknownFieldSet(record)
+    numbers = {unknown[position].field_number for position in range(len(unknown))}
+    stray = not numbers.isdisjoint(_RECORD_FIELDS)
+    return not stray and record.time_unix_nano <= _LATEST_NS
 
 
 def _logged(resource: dict[str, Any], record: LogRecord) -> Logged:

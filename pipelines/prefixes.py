@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipelines.identity import NOBODY, Identity, describe
+from pipelines.identity import NOBODY, Identity, describe, from_path
 from pipelines.record import read_time
 
 _TIME = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)"
@@ -19,7 +19,7 @@ _LINE = (
     r"(?:\[20\d\d[-–]\d\d[-–]\d\d[T ]\d\d:\d\d:\d\d"  # access log entry, Envoy's own log
     r"|\[Envoy \("  # Envoy's own log up to Istio 1.5
     rf"|{_TIME}[ \t]+{_LEVEL}"  # istiod, pilot-agent
-    r'|\{"'  # either, as JSON
+    r'|\{ ?"'  # either, as JSON
     r'|time="20)'
 )
 _NAME = r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?"
@@ -32,9 +32,9 @@ _STERN = re.compile(rf"(?:({_NAME})/)?({_NAME})\[({_NAME})\]: ")
 _KUBETAIL = re.compile(rf"\[({_NAME}) ({_NAME})\] (?={_LINE}|{_TIME} {_LINE})")
 _STERN_NOTICE = re.compile(r"[+-] \S[^›\n]{0,600} › \S+")
 _COMPOSE = re.compile(rf"[A-Za-z0-9][\w.-]{{0,252}}[ \t]+\|[ \t]+(?={_LINE}|{_TIME} )")
-_WORD = rf"(?!{_LEVEL})[A-Za-z0-9][\w./-]{{0,252}}"
+_WORD = rf"(?!{_LEVEL})[A-Za-z0-9/][\w./-]{{0,511}}"
 _WORDS = re.compile(
-    rf"({_WORD})(?::[ \t]{{0,8}}|[ \t]{{1,40}})(?:({_WORD})[ \t]{{1,40}})?"
+    rf"({_WORD})(?::\d{{1,9}})?(?::[ \t]{{0,8}}|[ \t]{{1,40}})(?:({_WORD})[ \t]{{1,40}})?"
     rf"(?:({_WORD})[ \t]{{1,40}})?(?={_LINE}|{_TIME} {_LINE})"
 )
 _MARKS = re.compile(rf"[ \t>#*|`/;-]{{1,32}}(?={_LINE})")
@@ -71,6 +71,11 @@ def starts_like_a_line(text: str) -> bool:
     return _STARTS.match(text) is not None
 
 
+def begins(text: str) -> bool:
+    """Whether a line, or a prefix before a line, begins here."""
+    return starts_like_a_line(text) or find(text) is not None
+
+
 def find(text: str) -> Prefix | None:
     """The outermost prefix of ``text``, or None when the line begins right here."""
     if (timed := _timed(text)) or _STARTS.match(text):
@@ -100,11 +105,11 @@ def _timed(text: str) -> Prefix | None:
 
 
 def _words(match: re.Match[str]) -> Prefix:
-    """Words before a line: stern's ``[NAMESPACE ]POD CONTAINER``, or just ``ACCESS``."""
+    """Words before a line: stern's ``[NAMESPACE ]POD CONTAINER``, grep's file, or any one."""
     words = [word for word in match.groups() if word]
     names = [word if _FULL_NAME.fullmatch(word) else None for word in words]
     if len(words) == 1 and words[0] != "istio-proxy":
-        return Prefix(match.end(), "prefix")
+        return Prefix(match.end(), "prefix", from_path(words[0]))
     container = names[-1]
     pod = names[-2] if len(names) > 1 else None
     namespace = names[-3] if len(names) > 2 else None

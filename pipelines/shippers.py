@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from pipelines.identity import NOBODY, Identity, describe, folded, from_path, name_of
+from pipelines.prefixes import starts_like_a_line
 from pipelines.schema import FIELDS
 
 TEXT_KEYS = ("log", "message", "full_message", "short_message", "textPayload", "MESSAGE", "body")
@@ -24,12 +24,19 @@ _ACCESS_KEYS = frozenset(FIELDS) | {
 _MIN_ACCESS_KEYS = 3
 """So many of an access log entry's names make an object an entry rather than an envelope."""
 
-Object = Mapping[str, Any]
+Object = dict[str, Any]
 
 
 def is_entry(document: Object) -> bool:
-    """Whether an object carries a log entry's own fields: Envoy's access log or istiod's JSON."""
+    """Whether an object carries a log entry's own fields: Envoy's access log or istiod's JSON.
+
+    istiod writes ``msg`` with ``level`` and ``scope``, or, for Stackdriver, ``message`` with
+    ``severity``; shippers may add a severity as well, but then the message is a whole line.
+    """
     if isinstance(document.get("msg"), str) and ("level" in document or "scope" in document):
+        return True
+    message = document.get("message")
+    if "severity" in document and isinstance(message, str) and not starts_like_a_line(message):
         return True
     hits = 0
     for key in document:
@@ -41,12 +48,12 @@ def is_entry(document: Object) -> bool:
 
 def text_of(document: Object) -> str | None:
     """The text a shipper carries, or None when it carries none."""
-    for key in TEXT_KEYS:
-        value = document.get(key)
-        if isinstance(value, str):
-            return value
-    original = dig(document, "event", "original")
-    return original if isinstance(original, str) else None
+    values = [document[key] for key in TEXT_KEYS if key in document]
+    values.append(dig(document, "event", "original"))
+    texts = [value for value in values if isinstance(value, str)]
+    return next(
+        (text for text in texts if text and not text.isspace()), texts[0] if texts else None
+    )
 
 
 def entry_inside(document: Object) -> dict[str, Any] | None:
@@ -60,16 +67,16 @@ def entry_inside(document: Object) -> dict[str, Any] | None:
 def dig(document: object, *keys: str) -> object:
     """The value under a path of keys, None where the path ends early."""
     for key in keys:
-        if not isinstance(document, Mapping):
+        if not isinstance(document, dict):
             return None
         document = document.get(key)
     return document
 
 
-def _first(document: Object, *paths: tuple[str, ...]) -> str | None:
+def _first(document: Object, *paths: str | tuple[str, ...]) -> str | None:
     for path in paths:
-        value = document.get(path[0]) if len(path) == 1 else dig(document, *path)
-        if isinstance(value, str) and (name := name_of(value)):
+        value = document.get(path) if isinstance(path, str) else dig(document, *path)
+        if (name := name_of(value)) is not None:
             return name
     return None
 
@@ -77,7 +84,7 @@ def _first(document: Object, *paths: tuple[str, ...]) -> str | None:
 def identity_of(document: Object) -> Identity:
     """Who wrote the line, as any shipper's object says; file names help when nothing else does."""
     cluster = document.get("kubernetes")
-    who = _kubernetes(cluster, document) if isinstance(cluster, Mapping) else _loose(document)
+    who = _kubernetes(cluster, document) if isinstance(cluster, dict) else _loose(document)
     if who.pod is None and (path := path_of(document)):
         return who.filled_by(from_path(path))
     return who
@@ -86,11 +93,11 @@ def identity_of(document: Object) -> Identity:
 def _kubernetes(cluster: Object, document: Object) -> Identity:
     """The ``kubernetes`` object of Fluent Bit, Fluentd, Filebeat and Vector."""
     return describe(
-        pod=_first(cluster, ("pod_name",), ("pod", "name"), ("pod",)),
-        namespace=_first(cluster, ("namespace_name",), ("pod_namespace",), ("namespace",)),
-        container=_first(cluster, ("container_name",), ("container", "name")),
-        node=_first(cluster, ("host",), ("pod_node_name",), ("node", "name"), ("node_name",)),
-        image=_first(cluster, ("container_image",), ("container", "image"))
+        pod=_first(cluster, "pod_name", ("pod", "name"), "pod"),
+        namespace=_first(cluster, "namespace_name", "pod_namespace", "namespace"),
+        container=_first(cluster, "container_name", ("container", "name")),
+        node=_first(cluster, "host", "pod_node_name", ("node", "name"), "node_name"),
+        image=_first(cluster, "container_image", ("container", "image"))
         or _first(document, ("container", "image", "name")),
         owner=_owner(cluster),
         labels=cluster.get("labels") or cluster.get("pod_labels"),
@@ -99,17 +106,21 @@ def _kubernetes(cluster: Object, document: Object) -> Identity:
 
 
 _OWNER_KINDS = ("deployment", "statefulset", "daemonset", "cronjob", "job", "replicaset")
+_OWNER_LISTS = ("ownerReferences", "ownerrefs", "owner_references")
+_OWNER_KEYS = {"pod_owner", *_OWNER_LISTS, *_OWNER_KINDS}
 
 
 def _owner(cluster: Object) -> tuple[str, str] | None:
     """(kind, name) from Vector's ``pod_owner``, owner references, or Filebeat's objects."""
-    kind, slash, name = (_first(cluster, ("pod_owner",)) or "").partition("/")
+    if _OWNER_KEYS.isdisjoint(cluster):
+        return None
+    kind, slash, name = (_first(cluster, "pod_owner") or "").partition("/")
     if slash and name:
         return kind, name
-    for key in ("ownerReferences", "ownerrefs", "owner_references"):
+    for key in _OWNER_LISTS:
         references = cluster.get(key)
-        if isinstance(references, list) and references and isinstance(references[0], Mapping):
-            kind, name = (_first(references[0], (part,)) or "" for part in ("kind", "name"))
+        if isinstance(references, list) and references and isinstance(references[0], dict):
+            kind, name = (_first(references[0], part) or "" for part in ("kind", "name"))
             if name:
                 return kind, name
     for kind in _OWNER_KINDS:
@@ -121,17 +132,17 @@ def _owner(cluster: Object) -> tuple[str, str] | None:
 def _loose(document: Object) -> Identity:
     """Names at the top level: stern's JSON, Google's agent, or a format's own keys."""
     labels = dig(document, "resource", "labels")
-    resource = labels if isinstance(labels, Mapping) else {}
-    pod = _first(document, ("podName",), ("pod_name",)) or _first(resource, ("pod_name",))
+    resource = labels if isinstance(labels, dict) else {}
+    pod = _first(document, "podName", "pod_name") or _first(resource, "pod_name")
     if pod is None:
         return NOBODY
     return describe(
         pod=pod,
-        namespace=_first(document, ("namespace",), ("namespace_name",))
-        or _first(resource, ("namespace_name",)),
-        container=_first(document, ("containerName",), ("container_name",))
-        or _first(resource, ("container_name",)),
-        node=_first(document, ("nodeName",), ("node_name",)),
+        namespace=_first(document, "namespace", "namespace_name")
+        or _first(resource, "namespace_name"),
+        container=_first(document, "containerName", "container_name")
+        or _first(resource, "container_name"),
+        node=_first(document, "nodeName", "node_name"),
         labels=document.get("labels"),
         annotations=document.get("annotations"),
     )
@@ -183,17 +194,17 @@ def is_docker(document: Object) -> bool:
 def layer_of(document: Object) -> str | None:
     """The shipper's name by its own marks, None when the object bears no mark of a shipper."""
     cluster = document.get("kubernetes")
-    inside: Object = cluster if isinstance(cluster, Mapping) else {}
+    inside: Object = cluster if isinstance(cluster, dict) else {}
     marks = {
         "docker": is_docker(document),
         "vector": document.get("source_type") == "kubernetes_logs" or "pod_labels" in inside,
         "filebeat": "beat" in document
-        or isinstance(inside.get("pod"), Mapping)
+        or isinstance(inside.get("pod"), dict)
         or dig(document, "@metadata", "beat") is not None
         or dig(document, "agent", "type") == "filebeat",
         "fluentd": "docker" in document or "master_url" in inside or "namespace_id" in inside,
         "logstash": "@version" in document,
         "stern": "podName" in document and "containerName" in document,
-        "fluent-bit": isinstance(cluster, Mapping) or "_p" in document or "logtag" in document,
+        "fluent-bit": isinstance(cluster, dict) or "_p" in document or "logtag" in document,
     }
     return next((layer for layer, marked in marks.items() if marked), None)
