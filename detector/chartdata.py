@@ -185,7 +185,8 @@ def affected(history: pl.DataFrame, moments: pl.DataFrame, most: tuple[int, int]
     if moments.is_empty():
         cells = history.select("destination", caller="source", errors=pl.col("errors"))
     else:
-        caller = pl.coalesce("source_pod", pl.format("{} (pod unknown)", "source"))
+        nobody = pl.when(pl.col("source") == "unknown").then(pl.lit("unknown caller"))
+        caller = pl.coalesce("source_pod", nobody, pl.format("{} (pod unknown)", "source"))
         cells = moments.select("destination", caller=caller, errors="count")
     cells = cells.filter(pl.col("errors") > 0).cast({"errors": pl.Int64})
     rows = _largest(cells, "caller")

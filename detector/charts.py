@@ -55,16 +55,18 @@ def errors(
     )
     band = baseline.mark_area(style="band", interpolate="step-after").encode(y="upper:Q")
     level = baseline.mark_line(style="expected", interpolate="step-after").encode(y="expected:Q")
+    shades = marks.shading(windows, span)
     raised = [{"time": marks.ms(incident.detected_at), "text": "detected"}]
     mark = alt.Chart(marks.data(raised)).encode(x=marks.time_axis("time"))
-    rule = mark.mark_rule(style="detection")
-    label = mark.mark_text(style="detection-label", align="left", baseline="bottom", dx=4).encode(
-        y=alt.value(HEIGHT - 4), text="text:N"
+    below = 2 + marks.ROW * max(0, len(shades) - 1)
+    rule = mark.mark_rule(style="detection").encode(y=alt.value(below), y2=alt.value(HEIGHT))
+    label = mark.mark_text(style="detection-label", align="left", baseline="top", dx=4).encode(
+        y=alt.value(below), text="text:N"
     )
     known = [rule, label] if span.start <= incident.detected_at <= span.end else []
     layers = [
         marks.edges(span),
-        *marks.shading(windows, span),
+        *shades,
         band,
         level,
         drawn,

@@ -140,26 +140,31 @@ def _around(detail: IncidentDetail, windows: Sequence[Window], span: Span) -> li
     chart = charts.alignment(bins)
     wide = bins.pivot(on="signal", index="second", values="errors", sort_columns=True)
     table = _table(wide.sort("second"), "seconds from reconnect")
-    around = ChartView(charts.title(chart), charts.spec(chart), _reading(rows), table)
+    around = ChartView(charts.title(chart), charts.spec(chart), _reading(rows, window), table)
     stairs = charts.proxies(rows, window, windows, span)
     note = "Violet tick: the proxy took on its new configuration. Dot: its errors in that moment."
     return [around, ChartView(charts.title(stairs), charts.spec(stairs), note, None)]
 
 
-def _reading(rows: pl.DataFrame) -> str:
+def _reading(rows: pl.DataFrame, window: Window) -> str:
     """How to read the alignment chart, and what it shows, in numbers."""
-    total = int(rows["errors"].sum())
     offset = pl.col("offset_s")
+    total = int(rows["errors"].sum())
     near = rows.filter(offset.is_between(-chartdata.REACH_S, chartdata.REACH_S, closed="left"))
     after = int(near.filter(offset >= 0)["errors"].sum())
     before = int(near["errors"].sum()) - after
     timeless = int(rows.filter(offset.is_null())["errors"].sum())
-    rest = f"; {timeless:,} came from proxies without a known reconnect" if timeless else ""
+    away = total - after - before - timeless
+    rest = f", {away:,} are further away" if away else ""
+    if timeless:
+        rest += f", {timeless:,} come from proxies without a known reconnect"
+    hit = rows.filter(offset.is_not_null())["proxy"].n_unique()
     return (
-        "Every proxy's clock is set to zero when it reconnects: a pile beside zero means that "
-        "each proxy failed as it took on its new configuration, an even spread that the "
-        f"reconnects had no part. Here {after:,} of {total:,} errors fall in the "
-        f"{chartdata.REACH_S} s after, {before:,} in the {chartdata.REACH_S} s before{rest}."
+        "Each proxy's clock is set to zero when it reconnects. Errors that begin at zero began as "
+        "each proxy took on its new configuration; errors spread evenly over both sides have "
+        f"another reason. Here {after:,} of {total:,} fall in the {chartdata.REACH_S} s after, "
+        f"{before:,} in the {chartdata.REACH_S} s before{rest}. "
+        f"They hit {hit:,} of the {len(window.reconciled):,} proxies that reconciled."
     )
 
 

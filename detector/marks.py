@@ -14,8 +14,9 @@ from detector.chartdata import Span
 from detector.types import Window
 
 MAX_WINDOWS = 40  # shaded in one chart
-LABELS = 3  # windows named inside a chart; the others by tooltip
-HEADROOM = 1.2  # room above the highest bar for the windows' names
+LABELS = 2  # windows named inside a chart; the others by tooltip
+HEADROOM = 1.25  # room above the highest bar for the windows' names
+ROW = 14  # height of a line of names, in CSS pixels
 
 _DRAG = "[pointerdown[event.pointerType === 'mouse'], window:pointerup] > window:pointermove!"
 _WHEEL = "wheel![event.shiftKey || event.ctrlKey]"
@@ -73,7 +74,7 @@ def shading(windows: Sequence[Window], span: Span) -> list[alt.Chart]:
             style="window-label", align="left", baseline="top", dx=4
         )
         layers.append(
-            label.encode(x=time_axis("from"), y=alt.value(2 + 14 * index), text="window:N")
+            label.encode(x=time_axis("from"), y=alt.value(2 + ROW * index), text="window:N")
         )
     return layers
 

@@ -94,12 +94,12 @@ def _cause(incident: Incident) -> Text:
 def scores(rows: Sequence[ScoreRow]) -> RenderableType:
     """The table of truth scoring, and below it how many labelled events came out right."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=True)
-    table.add_column("Recording", overflow="fold", min_width=9)
-    table.add_column("Expected", overflow="fold", ratio=2)
-    table.add_column("Found", overflow="fold", ratio=3)
-    table.add_column("Cause", overflow="fold", min_width=8)
+    table.add_column("Recording", overflow="fold", ratio=3)
+    table.add_column("Expected", overflow="fold", ratio=4)
+    table.add_column("Found", overflow="fold", ratio=4)
+    table.add_column("Cause", overflow="fold", ratio=3)
     table.add_column("Delay", justify="right", no_wrap=True)
-    table.add_column("Verdict", overflow="fold", min_width=8)
+    table.add_column("Verdict", overflow="fold", ratio=2)
     for row in rows:
         delay = "-" if row.delay_s is None else f"{row.delay_s:.0f} s"
         words = (row.recording, row.expected, row.found, row.cause, delay)

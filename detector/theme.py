@@ -58,8 +58,8 @@ def config(theme: Theme) -> dict[str, Any]:
             "bar-of-errors": {"stroke": GROUND[theme], "strokeWidth": 0.5},
             "detection": {"color": text, "strokeDash": [4, 3], "strokeWidth": 1.2},
             "detection-label": {"color": text, "fontSize": 11},
-            "lane-window": {"color": shade, "stroke": shade, "cornerRadius": 2},
-            "lane-incident": {"color": alarm, "stroke": alarm, "cornerRadius": 2},
+            "lane-window": {"color": shade, "stroke": GROUND[theme], "cornerRadius": 2},
+            "lane-incident": {"color": alarm, "stroke": GROUND[theme], "cornerRadius": 2},
             "reconnect": {"color": edge, "strokeWidth": 2.5, "opacity": 1},
         },
     }
