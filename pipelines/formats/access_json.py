@@ -1,0 +1,115 @@
+"""Access log entries as JSON: Istio's default keys, old and new, and common custom ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pipelines.formats.keys import ISTIO_KEYS, TELLING, field_of, spell
+from pipelines.formats.values import BadValueError, Reading, moment, precision_of, put
+
+MAX_KEYS = 512
+MAX_DEPTH = 6
+_FOREIGN = frozenset({"kubernetes", "k8s", "docker", "labels", "metadata", "agent", "ecs", "log"})
+_POLICY = frozenset({"istio_policy_status"})
+_EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3), (1e8, 1.0))
+
+
+def read(document: Mapping[str, Any]) -> Reading | None:
+    """Read a JSON object, nested or not; None when it is no access log entry.
+
+    It is one when it has response flags, or a response code beside a field that only a proxy
+    writes, and two known fields at least.
+    """
+    return read_pairs(flatten(document))
+
+
+def flatten(document: Mapping[str, Any], prefix: str = "", depth: int = 1) -> Iterator[Pair]:
+    """The leaves of a document as (dotted key, value), outer ones first.
+
+    Objects in which shippers describe where a record comes from are left out.
+    """
+    nested = []
+    for key, value in document.items():
+        if not isinstance(value, Mapping):
+            yield prefix + key, value
+        elif depth < MAX_DEPTH and key not in _FOREIGN:
+            nested.append((key, value))
+    for key, value in nested:
+        yield from flatten(value, f"{prefix}{key}.", depth + 1)
+
+
+Pair = tuple[str, Any]
+
+
+def read_pairs(pairs: Iterable[Pair]) -> Reading | None:
+    """Read keys with their values, of whatever syntax they come from."""
+    best: dict[str, tuple[int, Any]] = {}
+    extra: dict[str, Any] = {}
+    standard = True
+    for number, (key, value) in enumerate(pairs):
+        if number >= MAX_KEYS:
+            break
+        known = _find(key)
+        if known is None:
+            extra[key] = value
+            standard = standard and key in _POLICY
+            continue
+        field, rank = known
+        standard = standard and key in ISTIO_KEYS
+        if field not in best or rank < best[field][0]:
+            best[field] = (rank, value)
+    if not _is_access(best.keys()):
+        return None
+    reading = Reading("istio-json" if standard else "custom-json", {}, extra=extra)
+    for field, (_, value) in best.items():
+        if field == "start_time":
+            put_any_time(reading, value)
+        else:
+            put(reading, field, value)
+    return reading if _is_access(reading.fields.keys()) else None
+
+
+def _find(key: str) -> tuple[str, int] | None:
+    """The field of a key, by its whole dotted name or by its last part."""
+    whole = spell(key)
+    if (known := field_of(whole)) is not None or "." not in whole:
+        return known
+    last = field_of(whole.rpartition(".")[2])
+    return None if last is None else (last[0], last[1] + 100)
+
+
+def _is_access(fields: Iterable[str]) -> bool:
+    names = frozenset(fields)
+    if len(names) < 2:
+        return False
+    return "response_flags" in names or ("response_code" in names and bool(names & TELLING))
+
+
+def put_any_time(reading: Reading, value: object) -> None:
+    """Read a start time printed as ISO 8601 or as seconds, or parts of them, since 1970."""
+    try:
+        if isinstance(value, str) and not value.replace(".", "", 1).isdigit():
+            reading.fields["start_time"] = moment(value)
+            reading.precision = precision_of(value)
+        elif value is not None:
+            reading.fields["start_time"] = from_epoch(value)
+    except BadValueError:
+        reading.partial = True
+
+
+def from_epoch(value: object) -> datetime:
+    """Seconds, milliseconds, microseconds or nanoseconds since 1970, told by their size.
+
+    Raises:
+        BadValueError: ``bad-timestamp``.
+    """
+    try:
+        number = float(value) if isinstance(value, (int, float, str)) else 0.0
+        for least, unit in _EPOCH_UNITS:
+            if number >= least:
+                return datetime.fromtimestamp(number / unit, tz=UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    raise BadValueError("bad-timestamp")

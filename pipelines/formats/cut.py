@@ -1,0 +1,276 @@
+"""Access log lines that were cut: only what is certain is read.
+
+A value is certain when the line goes on after it, when its own closing bracket or quote ends
+it, or when it is ``-``, with which no value begins. A line cut at its start is read from the
+first place that can be told: a whole request, a status, or the end of the default layouts.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pipelines.formats.layouts import find_time, put_details, put_request, read_end, read_untimed
+from pipelines.formats.values import (
+    ELIDED,
+    FLAGS,
+    Reading,
+    is_address_list,
+    is_request_id,
+    put,
+    put_time,
+)
+
+_REQUEST = re.compile(
+    r'"?(?=(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PROPFIND|REPORT) |- - )'
+)
+_STATUS = re.compile(rf'" ([0-9]{{3}}|0)(?:$| $| (-)$| ({FLAGS})(?= )| ({FLAGS})$)')
+_FULL_STATUS = re.compile(rf'(?:^| )(HTTP/[0-9.]{{1,3}})?" ([0-9]{{3}}|0) ({FLAGS}) ')
+_SHORT_ID = re.compile(r"[0-9A-Za-z_.-]{1,64}")
+_NUMBER = re.compile(r"[0-9]{1,19}")
+_WHOLE_DETAILS = frozenset(
+    {
+        "via_upstream",
+        "direct_response",
+        "route_not_found",
+        "cluster_not_found",
+        "no_healthy_upstream",
+        "filter_chain_not_found",
+        "downstream_remote_disconnect",
+        "upstream_per_try_timeout",
+        "response_timeout",
+        "upstream_response_timeout",
+        "stream_idle_timeout",
+        "duration_timeout",
+        "fault_filter_abort",
+        "ext_authz_denied",
+        "ext_authz_error",
+        "request_rate_limited",
+        "http1.codec_error",
+    }
+)
+"""Details that are no beginning of longer ones."""
+
+_TAIL = (
+    "upstream_cluster",
+    "upstream_local_address",
+    "downstream_local_address",
+    "downstream_remote_address",
+    "requested_server_name",
+    "route_name",
+)
+_NUMBERS = ("bytes_received", "bytes_sent", "duration_ms", "upstream_service_time_ms")
+
+
+class _Cursor:
+    """Reads certain words and quoted strings from left to right."""
+
+    def __init__(self, line: str, at: int) -> None:
+        self.line = line
+        self.at = at
+
+    def peek(self) -> str:
+        """The next character, or nothing at the end."""
+        return self.line[self.at : self.at + 1]
+
+    def word(self) -> str | None:
+        """The next word, or None when the line ends in it or it was elided."""
+        end = self.line.find(" ", self.at)
+        word = self.line[self.at : end if end >= 0 else len(self.line)]
+        if not word or '"' in word or word.endswith(ELIDED) or (end < 0 and not _closed(word)):
+            return None
+        self.at = end + 1 if end >= 0 else len(self.line)
+        return word
+
+    def quoted(self) -> str | None:
+        """The next quoted string, or None when it is none or does not end."""
+        if self.peek() != '"':
+            return None
+        end = self.line.find('" ', self.at + 1)
+        if end < 0:
+            end = len(self.line) - 1
+            if end <= self.at or self.line[end] != '"':
+                return None
+        value = self.line[self.at + 1 : end]
+        self.at = end + 2
+        return value
+
+
+def _closed(word: str) -> bool:
+    """Whether the last word of a cut line is whole."""
+    return word == "-" or word in _WHOLE_DETAILS or (word[-1] in "}])" and _balanced(word))
+
+
+def _balanced(word: str) -> bool:
+    """Whether every bracket that opens closes."""
+    return all(word.count(one) == word.count(other) for one, other in ("{}", "[]", "()"))
+
+
+def read_cut(line: str) -> Reading | None:
+    """What is certain of an entry whose line lost its end, its start, or both.
+
+    None when what is left could belong to anything.
+    """
+    begin = find_time(line)
+    if begin is None:
+        lead = _REQUEST.match(line)
+        return _read_from_status(line) if lead is None else _read_untimed(line, lead.end())
+    reading = Reading("custom-text", {}, partial=True)
+    put_time(reading, begin.group(1))
+    return _read_request(reading, line, begin.end())
+
+
+def starts_untimed(line: str) -> bool:
+    """Whether the line begins with a request, its time being lost."""
+    return _REQUEST.match(line.lstrip()) is not None
+
+
+def _read_untimed(line: str, start: int) -> Reading | None:
+    """Read an entry that lost its time."""
+    if whole := read_untimed(line, start):
+        whole.partial = True
+        return whole
+    return _read_request(Reading("custom-text", {}, partial=True), line, start)
+
+
+def _read_from_status(line: str) -> Reading | None:
+    """Read an entry that lost its request, or all but its end."""
+    status = _FULL_STATUS.search(line)
+    if status is None:
+        return read_end(line)
+    reading = Reading("custom-text", {}, partial=True)
+    if status.group(1):
+        put(reading, "protocol", status.group(1))
+    put(reading, "response_code", status.group(2))
+    put(reading, "response_flags", status.group(3))
+    _read_rest(reading, _Cursor(line, status.end()))
+    return reading
+
+
+def _read_request(reading: Reading, line: str, start: int) -> Reading | None:
+    """Read on from the request, which is whole at its start."""
+    status = _STATUS.search(line, start)
+    if status is None:
+        return _read_cut_request(reading, line[start:])
+    put_request(reading, line[start : status.start()])
+    put(reading, "response_code", status.group(1))
+    flags = status.group(2) or status.group(3)
+    if flags is not None:
+        put(reading, "response_flags", flags)
+    if status.group(3):
+        _read_rest(reading, _Cursor(line, status.end() + 1))
+    return reading
+
+
+def _read_cut_request(reading: Reading, request: str) -> Reading | None:
+    """Read a request in which the line ends; None when the line goes on as no entry does."""
+    whole = request.endswith('"')
+    request = request.removesuffix('"')
+    if '" ' in request or "start_time" not in reading.fields:
+        return None
+    method, space, rest = request.partition(" ")
+    path, version, _ = rest.rpartition(" HTTP/")
+    if whole:
+        put_request(reading, request)
+    elif space:
+        put(reading, "method", method)
+        if version:
+            put(reading, "path", path)
+    return reading if "method" in reading.fields else None
+
+
+def _read_rest(reading: Reading, cursor: _Cursor) -> None:
+    """Read what follows the flags."""
+    name = _read_middle(reading, cursor)
+    if name is None:
+        return
+    reading.format = name
+    if _read_numbers(reading, cursor) and _read_headers(reading, cursor):
+        for field in _TAIL:
+            value = cursor.word()
+            if value is None:
+                return
+            put(reading, field, value)
+
+
+def _read_middle(reading: Reading, cursor: _Cursor) -> str | None:
+    """Read what tells the layouts apart; None when the line ends in it."""
+    if cursor.peek().isdigit():
+        return "envoy-text"
+    if cursor.peek() == '"':
+        cursor.quoted()  # the mixer status, or on Istio 1.8 the failure reason: nobody can tell
+        if cursor.peek().isdigit():
+            return "istio-text-1.8"
+        name = "istio-text-1.3"
+    else:
+        name = "istio-text-1.9"
+        _read_details(reading, cursor)
+    reason = cursor.quoted()
+    if reason is None:
+        return None
+    put(reading, "upstream_transport_failure_reason", reason)
+    return name
+
+
+def _read_details(reading: Reading, cursor: _Cursor) -> None:
+    """Read the response code details and the connection termination details."""
+    end = cursor.line.find(' "', cursor.at)
+    if end >= 0:
+        put_details(reading, cursor.line[cursor.at : end])
+        cursor.at = end + 1
+        return
+    details = cursor.word()
+    if details is not None and _balanced(details):
+        put(reading, "response_code_details", details)
+        if cursor.word() == "-":
+            put(reading, "connection_termination_details", "-")
+
+
+def _read_numbers(reading: Reading, cursor: _Cursor) -> bool:
+    """Read the four numbers; False when the line ends in them or holds others."""
+    values: list[str] = []
+    while len(values) < 4 and (value := cursor.word()) is not None:
+        values.append(value)
+    if cursor.peek() not in ('"', "", ".") or len(values) < 3 <= len(cursor.line) - cursor.at:
+        return False
+    for field, value in zip(_NUMBERS, values, strict=False):
+        if not _NUMBER.fullmatch(value) and (value != "-" or field.startswith("bytes")):
+            return False
+        put(reading, field, value)
+    return cursor.peek() == '"'
+
+
+def _read_headers(reading: Reading, cursor: _Cursor) -> bool:
+    """Read the quoted strings; False when the line ends in them or they are others."""
+    first = cursor.quoted()
+    if first is None or not is_address_list(first):
+        reading.format = "custom-text"
+        return False
+    put(reading, "x_forwarded_for", first)
+    if not _read_client(reading, cursor):
+        return False
+    for field in ("authority", "upstream_host"):
+        value = cursor.quoted()
+        if value is None or " " in value or '"' in value:
+            return False
+        put(reading, field, value)
+    return True
+
+
+def _read_client(reading: Reading, cursor: _Cursor) -> bool:
+    """Read user agent and request id; False when nothing certain can follow.
+
+    A user agent may hold quotes, so it is certain only when what follows can be a request id.
+    """
+    agent = cursor.quoted()
+    if agent is None or ('"' in agent and cursor.peek() != '"'):
+        return False
+    request_id = cursor.quoted() if cursor.peek() == '"' else None
+    if request_id is not None and not _SHORT_ID.fullmatch(request_id):
+        return False
+    put(reading, "user_agent", agent)
+    if "upstream_service_time_ms" not in reading.fields:
+        reading.format = "custom-text"  # a shortened layout: what follows has no name
+        return False
+    if request_id == "-" or (request_id is not None and is_request_id(request_id)):
+        put(reading, "request_id", request_id)
+    return request_id is not None

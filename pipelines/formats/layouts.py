@@ -1,0 +1,258 @@
+"""Whole access log lines in Envoy's and Istio's default text layouts.
+
+All of them are ``[TIME] "METHOD PATH PROTOCOL" CODE FLAGS``, then a middle that tells the
+layout, four numbers, four quoted request headers, and an end. Envoy escapes nothing, so a path
+or a user agent may hold quotes, spaces and whole forged lines. Therefore a line is read from
+both ends: numbers and addresses cannot hold spaces, and what is left between them are the
+headers. Every pattern is anchored and linear; no input makes them backtrack.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import islice
+
+from pipelines.formats.values import (
+    FLAGS,
+    TIMESTAMP,
+    Reading,
+    is_address_list,
+    is_forwarded,
+    is_request_id,
+    put,
+    put_time,
+)
+
+_TIME = re.compile(rf'\[({TIMESTAMP})\] "')
+_STATUS = re.compile(rf'" ([0-9]{{1,3}}) ({FLAGS}) ')
+_METHOD = re.compile(r"-|[A-Za-z][A-Za-z-]{0,31}")
+_PROTOCOL = re.compile(r"-|HTTP/[0-9](?:\.[0-9])?")
+
+_NUMBERS = (
+    r"(?P<bytes_received>[0-9]{1,19}) (?P<bytes_sent>[0-9]{1,19}) "
+    r'(?P<duration_ms>[0-9]{1,19}|-) (?P<upstream_service_time_ms>[0-9]{1,19}|-) "'
+)
+_REASON = r'"(?P<upstream_transport_failure_reason>[^"]*)" '
+_MIXER = r'"(?:[^"]*|"[^"]*"|\\"[^"]*\\")" '
+_BARE = re.compile(_NUMBERS)
+_ONE_QUOTED = re.compile(_REASON + _NUMBERS)
+_TWO_QUOTED = re.compile(_MIXER + _REASON + _NUMBERS)
+_DETAILS = re.compile(r'(?P<details>[^" ][^"]*) ' + _REASON + _NUMBERS)
+
+_ADDRESS = r'(?:-|[^\s"]+:[0-9]{1,5}|[^\s"]*/[^\s"]*)'
+_END = re.compile(
+    r'"(?P<upstream_host>[^" ]*)" (?P<upstream_cluster>[^" ]+)'
+    rf" (?P<upstream_local_address>{_ADDRESS})"
+    rf" (?P<downstream_local_address>{_ADDRESS})"
+    rf" (?P<downstream_remote_address>{_ADDRESS})"
+    r'(?: (?P<requested_server_name>[^" ]+))?(?: (?P<route_name>[^" ]+))?(?P<rest> .*)?$',
+    re.DOTALL,
+)
+_ENVOY_END = re.compile(r'"(?P<upstream_host>[^" ]*)"$')
+_CANDIDATES = 16  # a forged line may offer many places where the status could stand
+
+
+@dataclass(slots=True)
+class Head:
+    """The start of a line: where its status ends, and what was read up to there."""
+
+    reading: Reading
+    end: int
+
+
+def find_time(line: str, start: int = 0) -> re.Match[str] | None:
+    """The next place where an entry begins: ``[TIME] "``."""
+    return _TIME.search(line, start)
+
+
+def heads(line: str, start: int) -> list[Head]:
+    """The ways to read the request and the status of an entry whose request begins at ``start``.
+
+    The leftmost is the likeliest: HTTP allows neither a space nor a quote in a path, but both
+    in a user agent.
+    """
+    found = []
+    for status in islice(_STATUS.finditer(line, max(0, start - 1)), _CANDIDATES):
+        reading = Reading("", {})
+        put_request(reading, line[start : status.start()])
+        put(reading, "response_code", status.group(1))
+        put(reading, "response_flags", status.group(2))
+        found.append(Head(reading, status.end()))
+    return found
+
+
+def put_request(reading: Reading, request: str) -> None:
+    """Read ``METHOD PATH PROTOCOL``; a request with a part missing makes the reading partial."""
+    method, _, rest = request.partition(" ")
+    path, _, protocol = rest.rpartition(" ")
+    if not _PROTOCOL.fullmatch(protocol) or not path:
+        path, protocol = rest, ""
+    if _METHOD.fullmatch(method):
+        put(reading, "method", method)
+    if path:
+        put(reading, "path", path)
+    if protocol:
+        put(reading, "protocol", protocol)
+    if len(reading.fields) < 3:
+        reading.partial = True
+
+
+def read_whole(line: str) -> Reading | None:
+    """Read one entry that begins with its time, or None when its layout is not a default one.
+
+    The line may end with fields of a custom format's own.
+    """
+    begin = _TIME.match(line)
+    if begin is None:
+        return None
+    reading = read_untimed(line, begin.end())
+    if reading is not None:
+        put_time(reading, begin.group(1))
+    return reading
+
+
+def read_untimed(line: str, start: int) -> Reading | None:
+    """Read an entry from its request on; ``start`` is the place after the request's quote."""
+    end = _find_end(line)
+    if end is None:
+        return None
+    for head in heads(line, start):
+        if head.end > end.start():
+            break
+        middle = _match_middle(line, head.end)
+        if middle is None or middle.end() >= end.start():
+            continue
+        headers = line[middle.end() : end.start() - 2].split('" "')
+        if _assemble(head.reading, middle, headers, end):
+            return head.reading
+    return None
+
+
+def _find_end(line: str) -> re.Match[str] | None:
+    """The rightmost place where the fields after the headers can begin."""
+    at = line.rfind('" "')
+    if at >= 0 and (found := _ENVOY_END.match(line, at + 2)):
+        return found
+    while at >= 0:
+        if found := _END.match(line, at + 2):
+            return found
+        at = line.rfind('" "', 0, at + 2)
+    return None
+
+
+def _match_middle(line: str, at: int) -> re.Match[str] | None:
+    """What stands between the flags and the headers; ``lastgroup`` patterns tell the layout."""
+    patterns = (_ONE_QUOTED, _TWO_QUOTED) if line.startswith('"', at) else (_BARE, _DETAILS)
+    for pattern in patterns:
+        if found := pattern.match(line, at):
+            return found
+    return None
+
+
+def _assemble(
+    reading: Reading, middle: re.Match[str], headers: list[str], end: re.Match[str]
+) -> bool:
+    """Fill in the rest of a reading; False when the parts do not make an entry."""
+    printed = end.groupdict()
+    rest = (printed.pop("rest", None) or "").strip()
+    name = _layout(middle, printed)
+    if name == "envoy-text" and not is_address_list(headers[0]):
+        return False  # five quoted strings of a format of its own
+    extended = put_headers(reading, headers)
+    if extended is None:
+        return False
+    for field, value in (middle.groupdict() | printed).items():
+        if field == "details":
+            put_details(reading, value)
+        elif value is not None:
+            put(reading, field, value)
+    if name == "istio-text-1.1":
+        del reading.fields["upstream_transport_failure_reason"]  # it was the mixer status
+    elif name == "istio-text-1.9" and "route_name" not in reading.fields:
+        reading.partial = True
+    if rest:
+        reading.extra["rest"] = rest
+    reading.format = "custom-text" if rest or extended else name
+    return True
+
+
+def _layout(middle: re.Match[str], end: dict[str, str | None]) -> str:
+    """The name of a layout, by its shape."""
+    routed = end.get("route_name") is not None
+    if middle.re is _DETAILS:
+        return "istio-text-1.9"
+    if middle.re is _TWO_QUOTED:
+        return "istio-text-1.3" if routed else "istio-text-1.2"
+    if middle.re is _ONE_QUOTED:
+        return "istio-text-1.8" if routed else "istio-text-1.1"
+    return "custom-text" if "upstream_cluster" in end else "envoy-text"
+
+
+def put_details(reading: Reading, printed: str) -> None:
+    """Read ``DETAILS TERMINATION``, either of which old and patched proxies print with spaces."""
+    depth = 0
+    cut = len(printed)
+    for at, char in enumerate(printed):
+        depth += (char in "{[(") - (char in "}])")
+        if char == " " and depth <= 0:
+            cut = at
+            break
+    if cut == len(printed):
+        cut = printed.rfind(" ") if " " in printed else cut
+    put(reading, "response_code_details", printed[:cut].strip())
+    if cut < len(printed):
+        put(reading, "connection_termination_details", printed[cut:].strip())
+    else:
+        reading.partial = True
+
+
+def put_headers(reading: Reading, parts: list[str]) -> bool | None:
+    """Read the quoted headers, which were split where one may end and the next begin.
+
+    Returns:
+        False for the four of the default layouts (a user agent may have been split and is put
+        together again), True when a custom format adds more, None when these are no headers.
+    """
+    if len(parts) < 4:
+        return None
+    names = ["x_forwarded_for", "user_agent", "request_id", "authority"]
+    extended = False
+    if len(parts) > 4:
+        first, last = is_request_id(parts[2]), is_request_id(parts[-2])
+        extended = first and not last
+        if extended:
+            reading.extra["headers"] = parts[4:]
+            parts = parts[:4]
+        elif last and not first and is_forwarded(parts[0]):
+            parts = [parts[0], '" "'.join(parts[1:-2]), *parts[-2:]]
+        else:  # two ways to read them: keep what both agree on
+            reading.partial = True
+            names, parts = names[:1], parts[:1]
+            if not is_forwarded(parts[0]):
+                return False
+    for name, value in zip(names, parts, strict=True):
+        put(reading, name, value)
+    return extended
+
+
+def read_end(line: str) -> Reading | None:
+    """Read the end of a default Istio line whose start is lost, from the right.
+
+    None when the line does not end as such a line does: with a host, a cluster, three
+    addresses of which the proxy's own is known, a server name and a route.
+    """
+    end = _find_end(line)
+    if end is None or end.re is not _END or end["rest"] or end["route_name"] is None:
+        return None
+    if ":" not in end["downstream_local_address"]:
+        return None
+    reading = Reading("istio-text", {}, partial=True)
+    for field, value in end.groupdict().items():
+        if field != "rest":
+            put(reading, field, value)
+    parts = line[: end.start() - 2].split('" "')
+    if len(parts) > 2 and is_request_id(parts[-2]):
+        put(reading, "authority", parts[-1])
+        put(reading, "request_id", parts[-2])
+    return reading

@@ -1,0 +1,59 @@
+"""Key and value pairs in text: JSON that was cut or broken, and key=value formats."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from pipelines.formats.access_json import Pair, read_pairs
+from pipelines.formats.values import TIMESTAMP, Reading, put_time
+
+_JSON_PAIR = re.compile(
+    r'"((?:[^"\\]|\\.){1,128}+)"\s{0,8}:\s{0,8}'
+    r'(?:"((?:[^"\\]|\\.)*+)"|(null|true|false|-?[0-9]{1,19}(?:\.[0-9]{1,19})?)(?=\s*[,}]))'
+)
+_EQUALS_PAIR = re.compile(
+    r'(?<![^\s,{\[(])([A-Za-z@:][A-Za-z0-9_.:-]{0,63})=(?:"([^"]*+)"|([^\s",;]++)(?=[\s,;]))'
+)
+_LEADING_TIME = re.compile(rf"\[?({TIMESTAMP})\]?\s")
+
+
+def read_broken_json(text: str) -> Reading | None:
+    """What is certain of a JSON entry that was cut, wrapped or lost its braces."""
+    if "\n" in text:
+        text = "".join(line.strip("\r") for line in text.split("\n"))
+    reading = read_pairs(_json_pairs(text))
+    if reading is not None:
+        reading.partial = True
+    return reading
+
+
+def _json_pairs(text: str) -> Iterator[Pair]:
+    for key, string, literal in _JSON_PAIR.findall(text):
+        if not literal:
+            try:
+                yield key, msgspec.json.decode(f'"{string}"', type=str)
+            except msgspec.DecodeError:
+                continue
+        else:
+            yield key, msgspec.json.decode(literal)
+
+
+def read_equals(line: str) -> Reading | None:
+    """An entry in ``key=value`` or ``key="value"`` form, or None.
+
+    Its keys are somebody's own, so it counts as partial: what they mean is likely, and the
+    format string makes it sure.
+    """
+    reading = read_pairs(
+        (key, quoted or plain) for key, quoted, plain in _EQUALS_PAIR.findall(line + " ")
+    )
+    if reading is None:
+        return None
+    reading.format = "custom-text"
+    reading.partial = True
+    if "start_time" not in reading.fields and (begin := _LEADING_TIME.match(line)):
+        put_time(reading, begin.group(1))
+    return reading
