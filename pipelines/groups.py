@@ -1,0 +1,88 @@
+"""Partial sums per group, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+_SLACK = 200_000
+"""Rows taken in before they are summed again: summing costs, rows cost memory."""
+
+MAX_AUTHORITIES = 20_000
+"""Different authorities kept per bucket."""
+
+
+class Groups:
+    """Counts by key; adding frames in any order and any cut gives the same sums.
+
+    The keys include ``bucket`` and ``authority``. A client can invent authorities, so of those
+    in one bucket only the ``max_authorities`` with the lowest hashes are told apart; the others
+    become null. Which ones stay does not depend on the order in which they came: a name that was
+    dropped is above the bound for good, since the bound only falls.
+    """
+
+    def __init__(self, keys: Sequence[str], max_authorities: int = MAX_AUTHORITIES) -> None:
+        self._keys = list(keys)
+        self._max_authorities = max_authorities
+        self._parts: list[pl.DataFrame] = []
+        self.rows = self._summed = 0
+
+    def add(self, part: pl.DataFrame) -> None:
+        """Take in rows of the keys and ``count``."""
+        self._parts.append(part)
+        self.rows += len(part)
+        if self.rows > 2 * self._summed + _SLACK:
+            self.summed()
+
+    def summed(self) -> pl.DataFrame | None:
+        """All groups; None before the first was added."""
+        if not self._parts:
+            return None
+        table = self._sum(pl.concat(self._parts))
+        if table["authority"].n_unique() > self._max_authorities:
+            table = self._sum(self._bounded(table))
+        self._parts = [table]
+        self.rows = self._summed = len(table)
+        return table
+
+    def take(self, before: int) -> pl.DataFrame | None:
+        """Remove and return the groups of buckets below ``before``."""
+        table = self.summed()
+        if table is None:
+            return None
+        self.replace(table.filter(pl.col("bucket") >= before))
+        return table.filter(pl.col("bucket") < before)
+
+    def drop(self, after: int) -> int:
+        """Remove the groups of buckets above ``after``; how many entries those were."""
+        table = self.summed()
+        if table is None:
+            return 0
+        self.replace(table.filter(pl.col("bucket") <= after))
+        return int(table.filter(pl.col("bucket") > after)["count"].sum())
+
+    def replace(self, table: pl.DataFrame) -> None:
+        """Put ``table`` in the place of everything."""
+        self._parts = [table]
+        self.rows = self._summed = len(table)
+
+    def _sum(self, table: pl.DataFrame) -> pl.DataFrame:
+        return (
+            table.lazy().group_by(self._keys).agg(pl.col("count").sum()).collect(engine="streaming")
+        )
+
+    def _bounded(self, table: pl.DataFrame) -> pl.DataFrame:
+        """``table`` with the authorities beyond the bound of each bucket made null."""
+        named = table.with_columns(pl.col("authority").hash(seed=0).alias("hash"))
+        bounds = (
+            named.filter(pl.col("authority").is_not_null())
+            .group_by("bucket")
+            .agg(pl.col("hash").unique().bottom_k(self._max_authorities).max().alias("bound"))
+        )
+        kept = pl.when(pl.col("hash") <= pl.col("bound")).then("authority")
+        return (
+            named.join(bounds, on="bucket", how="left", maintain_order="left")
+            .with_columns(kept.alias("authority"))
+            .drop("hash", "bound")
+        )

@@ -1,0 +1,99 @@
+"""Counts per series and bucket, by event time, whatever the order of the lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from pipelines.aliases import Aliases
+from pipelines.closing import Closed, name_closed
+from pipelines.groups import Groups
+from pipelines.moments import Moments, canonical
+from pipelines.normalise import signal_expr
+from pipelines.routes import BOOTSTRAP, PROBE_PORT, ROUTE, with_route
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_COUNTED = ("bucket", *ROUTE, "response_code", "response_flags")
+
+
+class Rollup:
+    """Counts access log entries until their bucket closes, and only then names the parties.
+
+    Lines may come in any order, in batches of any size. Names (authority -> service) are
+    learned from whole buckets in order of time, so the output depends on neither, as long as
+    no line comes after its bucket closed.
+
+    Attributes:
+        late: entries that came after their bucket had closed; they are dropped.
+        ahead: entries dropped because their clock ran more than ``max_ahead`` before the others.
+        bootstrap: entries of proxies' own clusters and health checks; they are dropped.
+    """
+
+    def __init__(
+        self,
+        bucket_s: int = 10,
+        lateness_s: float = 10.0,
+        max_ahead: timedelta = timedelta(hours=1),
+    ) -> None:
+        self._width = bucket_s * 1_000_000
+        self._lateness = timedelta(seconds=lateness_s)
+        self._max_ahead = max_ahead // timedelta(microseconds=self._width)
+        self._next: int | None = None  # the first bucket that is not closed
+        self._groups = Groups(_COUNTED)
+        self._moments = Moments()
+        self._aliases = Aliases()
+        self.late = self.ahead = self.bootstrap = 0
+
+    def add(self, access: pl.DataFrame) -> None:
+        """Count access log entries (``schema.ACCESS``)."""
+        bucket = pl.col("time").dt.epoch("us") // self._width
+        lines = with_route(access.lazy().with_columns(bucket.alias("bucket"))).collect()
+        if self._next is not None:
+            fresh = lines.filter(pl.col("bucket") >= self._next)
+            self.late += len(lines) - len(fresh)
+            lines = fresh
+        own = pl.col("cluster").is_in(BOOTSTRAP) | pl.col("local").str.ends_with(PROBE_PORT)
+        traffic = lines.filter(~own.fill_null(value=False))
+        self.bootstrap += len(lines) - len(traffic)
+        failed = (pl.col("response_flags") != "-") | (pl.col("response_code") >= 400)
+        loud = canonical(traffic.filter(failed))
+        one = pl.lit(1, pl.Int64).alias("count")
+        self._groups.add(traffic.filter(~failed).select(*_COUNTED, one))
+        self._groups.add(loud.select(*_COUNTED, one))
+        signal = signal_expr(pl.col("response_code"), pl.col("response_flags"))
+        self._moments.add(loud.filter(signal.is_not_null()))
+
+    @property
+    def watermark(self) -> datetime | None:
+        """Up to where buckets may be closed now; None before the first entry.
+
+        That is ``lateness_s`` before the end of the newest bucket, entries aside whose clock
+        runs more than ``max_ahead`` before most others': one of those must not close the rest.
+        """
+        table = self._groups.summed()
+        if table is None or not len(table):
+            return None
+        sizes = table.group_by("bucket").agg(pl.col("count").sum()).sort("bucket")
+        middle = sizes.filter(pl.col("count").cum_sum() * 2 >= pl.col("count").sum())["bucket"][0]
+        near = sizes.filter(pl.col("bucket") <= middle + self._max_ahead)["bucket"]
+        return self._start(int(near[-1])) - self._lateness
+
+    def close(self, watermark: datetime, namespaces: Mapping[str, str] | None = None) -> Closed:
+        """Close the buckets that end at or before ``watermark`` and name what they hold.
+
+        Args:
+            watermark: no entry that ended earlier is expected any more. Never moves back.
+            namespaces: pod -> namespace, for logs whose envelope does not say it.
+        """
+        since = (watermark - _EPOCH) // timedelta(microseconds=1)
+        upto = since // self._width
+        self._next = upto if self._next is None else max(upto, self._next)
+        self.ahead += self._groups.drop(upto + self._max_ahead)
+        self._moments.groups.drop(upto + self._max_ahead)
+        counts, moments = self._groups.take(self._next), self._moments.take(self._next)
+        return name_closed(counts, moments, self._aliases, namespaces or {}, self._width)
+
+    def _start(self, bucket: int) -> datetime:
+        return _EPOCH + timedelta(microseconds=bucket * self._width)

@@ -1,0 +1,59 @@
+"""Who wrote a message, remembered by the bytes that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from pipelines.envelopes import peel
+from pipelines.identity import NOBODY, Identity
+
+NAMES = ("pod", "namespace", "workload", "proxy_version")
+"""What the frames keep of an identity."""
+
+_MAX_WRITERS = 65_536
+
+
+class Writers:
+    """Identities by a key, the part of a message that names its writer.
+
+    A pod repeats the same prefix or the same ``kubernetes`` object on every line, so only the
+    first message of each is peeled with care. Memory is bounded: when ``max_writers`` are known
+    all are forgotten and learned again.
+    """
+
+    def __init__(self, max_writers: int = _MAX_WRITERS) -> None:
+        self._max_writers = max_writers
+        self._codes: dict[bytes, int] = {}
+        self._known: list[Identity] = []
+
+    def of(self, keys: Sequence[bytes], messages: Sequence[bytes]) -> pl.DataFrame:
+        """The names of each message's writer; an empty key means nobody.
+
+        ``keys`` and ``messages`` run in parallel, and equal keys mean equal writers.
+        """
+        if len(self._codes) > self._max_writers:
+            self._codes.clear()
+            self._known.clear()
+        codes = np.empty(len(keys), np.uint32)
+        known = self._codes
+        for row, key in enumerate(keys):
+            code = known.get(key)
+            if code is None:
+                code = known[key] = len(self._known)
+                self._known.append(_identity(messages[row]) if key else NOBODY)
+            codes[row] = code
+        table = pl.DataFrame(
+            {
+                name: pl.Series([getattr(i, name) for i in self._known], dtype=pl.String)
+                for name in NAMES
+            }
+        )
+        return table[codes]
+
+
+def _identity(message: bytes) -> Identity:
+    records = peel(message)
+    return records[0].identity if records else NOBODY
