@@ -97,7 +97,11 @@ class _Cursor:
 
 def _closed(word: str) -> bool:
     """Whether the last word of a cut line is whole."""
-    return word == "-" or word in _WHOLE_DETAILS or (word[-1] in "}])" and _balanced(word))
+    return (
+        word == "-"
+        or word in _WHOLE_DETAILS
+        or (word[-1] in "}])" and word[0].isalpha() and _balanced(word))
+    )
 
 
 def _balanced(word: str) -> bool:
@@ -252,8 +256,15 @@ def _read_headers(reading: Reading, cursor: _Cursor) -> bool:
         value = cursor.quoted()
         if value is None or " " in value or '"' in value:
             return False
+        if field == "upstream_host" and not _ends_headers(value, cursor.peek()):
+            return False  # a format that prints more headers
         put(reading, field, value)
     return True
+
+
+def _ends_headers(value: str, following: str) -> bool:
+    """Whether a quoted string is the upstream host, after which no header comes."""
+    return following != '"' and (following != "" or ":" in value or "/" in value)
 
 
 def _read_client(reading: Reading, cursor: _Cursor) -> bool:

@@ -50,6 +50,7 @@ _END = re.compile(
     re.DOTALL,
 )
 _ENVOY_END = re.compile(r'"(?P<upstream_host>[^" ]*)"$')
+_LAST = ("downstream_remote_address", "requested_server_name", "route_name")
 _CANDIDATES = 16  # a forged line may offer many places where the status could stand
 
 
@@ -156,6 +157,8 @@ def _assemble(
     """Fill in the rest of a reading; False when the parts do not make an entry."""
     printed = end.groupdict()
     rest = (printed.pop("rest", None) or "").strip()
+    if middle.re is not _BARE and end.re is _ENVOY_END:
+        return False  # an Istio line that was cut after the host
     name = _layout(middle, printed)
     if name == "envoy-text" and not is_address_list(headers[0]):
         return False  # five quoted strings of a format of its own
@@ -169,12 +172,33 @@ def _assemble(
             put(reading, field, value)
     if name == "istio-text-1.1":
         del reading.fields["upstream_transport_failure_reason"]  # it was the mixer status
-    elif name == "istio-text-1.9" and "route_name" not in reading.fields:
-        reading.partial = True
+    _doubt_last(reading, name)
     if rest:
         reading.extra["rest"] = rest
     reading.format = "custom-text" if rest or extended else name
     return True
+
+
+def _doubt_last(reading: Reading, name: str) -> None:
+    """Leave out the last value of a line that was cut inside it, as far as its place tells."""
+    present = [field for field in _LAST if field in reading.fields]
+    routed = name in ("istio-text-1.3", "istio-text-1.8", "istio-text-1.9")
+    if not present or name == "custom-text":
+        return
+    if len(present) < (3 if routed else 2):
+        reading.partial = True
+        if reading.fields[present[-1]] is not None:
+            del reading.fields[present[-1]]
+    elif routed and _is_start_of_generated(reading.fields["route_name"]):
+        reading.partial = True
+        del reading.fields["route_name"]
+
+
+def _is_start_of_generated(route: str | None) -> bool:
+    """Whether a route's name is the beginning of one that Istio gives, and no other is likely."""
+    return route is not None and any(
+        name.startswith(route) and name != route for name in ("default", "allow_any", "block_all")
+    )
 
 
 def _layout(middle: re.Match[str], end: dict[str, str | None]) -> str:
@@ -251,6 +275,8 @@ def read_end(line: str) -> Reading | None:
     for field, value in end.groupdict().items():
         if field != "rest":
             put(reading, field, value)
+    if _is_start_of_generated(reading.fields["route_name"]):
+        del reading.fields["route_name"]
     parts = line[: end.start() - 2].split('" "')
     if len(parts) > 2 and is_request_id(parts[-2]):
         put(reading, "authority", parts[-1])
