@@ -86,13 +86,15 @@ def workload_of_owner(kind: str, name: str) -> str:
 
 _POD_LOG = re.compile(r"/?pods[/.]([^/_\s]+)_([^/_\s]+)_[^/\s]*[/.]([^/\s]+)[/.]\d+\.log")
 _CONTAINER_LOG = re.compile(r"containers[/.]([^/_\s]+)_([^/_\s]+)_([^/_\s]+)-[^-/_\s]+\.log")
+_DOCKER_NAME = re.compile(r"/?k8s_([^_\s]+)_([^_\s]+)_([^_\s]+)_")
 
 
 def from_path(path: str) -> Identity:
-    """What the kubelet's own names for log files say, nobody if ``path`` is another file.
+    """What the kubelet's own names for log files and containers say, nobody for other names.
 
-    They are ``/var/log/pods/NAMESPACE_POD_UID/CONTAINER/N.log`` and
+    Files are ``/var/log/pods/NAMESPACE_POD_UID/CONTAINER/N.log`` and
     ``/var/log/containers/POD_NAMESPACE_CONTAINER-ID.log``; shippers' tags print them with dots.
+    Docker's containers are ``k8s_CONTAINER_POD_NAMESPACE_UID_N``.
     """
     if len(path) > 4 * MAX_NAME:
         return NOBODY
@@ -100,6 +102,8 @@ def from_path(path: str) -> Identity:
         namespace, pod, container = match.groups()
     elif match := _CONTAINER_LOG.search(path):
         pod, namespace, container = match.groups()
+    elif match := _DOCKER_NAME.match(path):
+        container, pod, namespace = match.groups()
     else:
         return NOBODY
     return describe(pod=pod, namespace=namespace, container=container)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from pipelines import otlp, prefixes, shippers
+from pipelines import metadata, otlp, prefixes, shippers
 from pipelines.record import Record, Wrapping, read_time
 
 MAX_DEPTH = 8
@@ -138,31 +138,29 @@ def peel_object(document: dict[str, Any], wrapping: Wrapping = BARE) -> Record:
         return wrapping.record(reason="nested-too-deep")
     if not document:
         return wrapping.record(reason="empty")
-    entry = document if shippers.is_entry(document) else None
-    text = None if entry else shippers.text_of(document)
-    if entry is None and text is None:
-        entry = shippers.entry_inside(document)
+    content = shippers.content_of(document)
     layer = shippers.layer_of(document)
-    if layer is None and text is None and (entry is None or entry is document):
-        known = replace(
-            wrapping, identity=wrapping.identity.filled_by(shippers.identity_of(document))
-        )
+    identity = metadata.identity_of(document)
+    if content is document and layer is None:
+        known = replace(wrapping, identity=wrapping.identity.filled_by(identity))
         return known.record(document=document)
+    text = content if isinstance(content, str) else None
     partial = None if text is None else shippers.partial_of(document)
     output = document.get("stream")
     inside = wrapping.around(
         layer or "json",
-        identity=shippers.identity_of(document),
+        identity=identity,
         time=read_time(shippers.time_of(document)),
         output=output if isinstance(output, str) else None,
-        path=shippers.path_of(document),
+        path=metadata.path_of(document),
         piece=None if partial is None or text is None else text.rstrip("\r\n"),
     )
-    if text is None:
-        return inside.record(document=entry or document)
+    if isinstance(content, dict):
+        whole = content is document
+        return inside.record(document=document) if whole else peel_object(content, inside)
     if partial:
         return inside.record(line=inside.piece, partial=True)
-    return peel_text(text, inside)
+    return peel_text(content, inside)
 
 
 def peel_logged(logged: otlp.Logged, layer: str) -> Record:

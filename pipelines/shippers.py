@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.identity import NOBODY, Identity, describe, folded, from_path, name_of
+from pipelines.identity import folded
+from pipelines.metadata import Object, dig
 from pipelines.prefixes import starts_like_a_line
 from pipelines.schema import FIELDS
 
-TEXT_KEYS = ("log", "message", "full_message", "short_message", "textPayload", "MESSAGE", "body")
-"""Where shippers put the line: Fluent Bit and Docker ``log``, most others ``message``, GELF
-``full_message``, Google's agent ``textPayload``, journald ``MESSAGE``, OpenTelemetry ``body``."""
+TEXT_KEYS = (
+    "log",  # Fluent Bit, Fluentd, Docker
+    "message",  # Filebeat, Vector, Logstash, stern, parsers of CRI framing
+    "full_message",  # GELF
+    "short_message",
+    "textPayload",  # Google's agent
+    "MESSAGE",  # journald
+    "body",  # OpenTelemetry
+    "payload",  # Kafka Connect's schema and payload
+    "event",  # Splunk's collector
+)
+"""Where shippers put the line."""
+
+_OBJECT_KEYS = ("payload", "event", "body", "jsonPayload", "_source", "message", "log")
+"""Where relays put another shipper's object."""
 
 _ACCESS_KEYS = frozenset(FIELDS) | {
     "duration",
@@ -23,8 +36,6 @@ _ACCESS_KEYS = frozenset(FIELDS) | {
 }
 _MIN_ACCESS_KEYS = 3
 """So many of an access log entry's names make an object an entry rather than an envelope."""
-
-Object = dict[str, Any]
 
 
 def is_entry(document: Object) -> bool:
@@ -46,7 +57,20 @@ def is_entry(document: Object) -> bool:
     return False
 
 
-def text_of(document: Object) -> str | None:
+def content_of(document: Object) -> str | Object:
+    """What an object carries: a text, an object further inside, or itself as an entry.
+
+    An object in which nothing else is found counts as an entry, of a format yet unknown.
+    """
+    if is_entry(document):
+        return document
+    text = _text(document)
+    if text is not None:
+        return text
+    return _entry_inside(document) or _envelope_inside(document) or document
+
+
+def _text(document: Object) -> str | None:
     """The text a shipper carries, or None when it carries none."""
     values = [document[key] for key in TEXT_KEYS if key in document]
     values.append(dig(document, "event", "original"))
@@ -56,7 +80,7 @@ def text_of(document: Object) -> str | None:
     )
 
 
-def entry_inside(document: Object) -> dict[str, Any] | None:
+def _entry_inside(document: Object) -> dict[str, Any] | None:
     """A log entry that a shipper parsed and put under a key of its own choice."""
     for value in document.values():
         if isinstance(value, dict) and is_entry(value):
@@ -64,95 +88,11 @@ def entry_inside(document: Object) -> dict[str, Any] | None:
     return None
 
 
-def dig(document: object, *keys: str) -> object:
-    """The value under a path of keys, None where the path ends early."""
-    for key in keys:
-        if not isinstance(document, dict):
-            return None
-        document = document.get(key)
-    return document
-
-
-def _first(document: Object, *paths: str | tuple[str, ...]) -> str | None:
-    for path in paths:
-        value = document.get(path) if isinstance(path, str) else dig(document, *path)
-        if (name := name_of(value)) is not None:
-            return name
-    return None
-
-
-def identity_of(document: Object) -> Identity:
-    """Who wrote the line, as any shipper's object says; file names help when nothing else does."""
-    cluster = document.get("kubernetes")
-    who = _kubernetes(cluster, document) if isinstance(cluster, dict) else _loose(document)
-    if who.pod is None and (path := path_of(document)):
-        return who.filled_by(from_path(path))
-    return who
-
-
-def _kubernetes(cluster: Object, document: Object) -> Identity:
-    """The ``kubernetes`` object of Fluent Bit, Fluentd, Filebeat and Vector."""
-    return describe(
-        pod=_first(cluster, "pod_name", ("pod", "name"), "pod"),
-        namespace=_first(cluster, "namespace_name", "pod_namespace", "namespace"),
-        container=_first(cluster, "container_name", ("container", "name")),
-        node=_first(cluster, "host", "pod_node_name", ("node", "name"), "node_name"),
-        image=_first(cluster, "container_image", ("container", "image"))
-        or _first(document, ("container", "image", "name")),
-        owner=_owner(cluster),
-        labels=cluster.get("labels") or cluster.get("pod_labels"),
-        annotations=cluster.get("annotations") or cluster.get("pod_annotations"),
-    )
-
-
-_OWNER_KINDS = ("deployment", "statefulset", "daemonset", "cronjob", "job", "replicaset")
-_OWNER_LISTS = ("ownerReferences", "ownerrefs", "owner_references")
-_OWNER_KEYS = {"pod_owner", *_OWNER_LISTS, *_OWNER_KINDS}
-
-
-def _owner(cluster: Object) -> tuple[str, str] | None:
-    """(kind, name) from Vector's ``pod_owner``, owner references, or Filebeat's objects."""
-    if _OWNER_KEYS.isdisjoint(cluster):
-        return None
-    kind, slash, name = (_first(cluster, "pod_owner") or "").partition("/")
-    if slash and name:
-        return kind, name
-    for key in _OWNER_LISTS:
-        references = cluster.get(key)
-        if isinstance(references, list) and references and isinstance(references[0], dict):
-            kind, name = (_first(references[0], part) or "" for part in ("kind", "name"))
-            if name:
-                return kind, name
-    for kind in _OWNER_KINDS:
-        if named := _first(cluster, (kind, "name")):
-            return kind, named
-    return None
-
-
-def _loose(document: Object) -> Identity:
-    """Names at the top level: stern's JSON, Google's agent, or a format's own keys."""
-    labels = dig(document, "resource", "labels")
-    resource = labels if isinstance(labels, dict) else {}
-    pod = _first(document, "podName", "pod_name") or _first(resource, "pod_name")
-    if pod is None:
-        return NOBODY
-    return describe(
-        pod=pod,
-        namespace=_first(document, "namespace", "namespace_name")
-        or _first(resource, "namespace_name"),
-        container=_first(document, "containerName", "container_name")
-        or _first(resource, "container_name"),
-        node=_first(document, "nodeName", "node_name"),
-        labels=document.get("labels"),
-        annotations=document.get("annotations"),
-    )
-
-
-def path_of(document: Object) -> str | None:
-    """The file a shipper read the line from (a tag often holds it)."""
-    nested = dig(document, "log", "file", "path")
-    for value in (document.get("file"), nested, document.get("source"), document.get("tag")):
-        if isinstance(value, str) and ".log" in value:
+def _envelope_inside(document: Object) -> Object | None:
+    """Another shipper's object that a relay wrapped."""
+    for key in _OBJECT_KEYS:
+        value = document.get(key)
+        if isinstance(value, dict) and ("kubernetes" in value or _text(value) is not None):
             return value
     return None
 
@@ -167,12 +107,16 @@ def time_of(document: Object) -> object:
 
 
 def partial_of(document: Object) -> bool | None:
-    """Whether the runtime cut the line here; None when the shipper keeps no such mark."""
+    """Whether the runtime cut the line here; None when the shipper keeps no such mark.
+
+    Fluent Bit and Fluentd keep the runtime's tag, Vector sets a flag on all pieces but the last,
+    Docker leaves the newline to the last piece.
+    """
     tag = document.get("logtag", document.get("_p"))
     if isinstance(tag, str):
         return tag.startswith("P")
-    if document.get("_partial") is True:
-        return True
+    if document.get("source_type") == "kubernetes_logs":
+        return document.get("_partial") is True
     if is_docker(document):
         text = document.get("log")
         return isinstance(text, str) and not text.endswith("\n")

@@ -307,3 +307,62 @@ def test_a_message_of_several_lines_gives_a_record_per_line_and_bad_ones_stay_al
 
 def test_a_pretty_printed_object_is_one_document() -> None:
     assert only(json.dumps(ENTRY, indent=2).encode()).document == ENTRY
+
+
+@pytest.mark.parametrize(
+    "relayed",
+    [
+        {"schema": {"type": "string"}, "payload": LINE},
+        {"payload": json.dumps(FLUENT_BIT)},
+        {"payload": FLUENT_BIT},
+        {"event": FLUENT_BIT, "sourcetype": "_json"},
+        {"_index": "logs", "_source": FLUENT_BIT | {"log": LINE}},
+        {"insertId": "x", "jsonPayload": {"message": LINE}},
+        {"textPayload": LINE + "\n", "severity": "INFO"},
+    ],
+)
+def test_what_a_relay_wraps_once_more_is_found(relayed: dict[str, Any]) -> None:
+    record = only(relayed)
+    assert record.line == LINE
+    if "kubernetes" in json.dumps(relayed):
+        assert record.identity == EVERYTHING
+
+
+@pytest.mark.parametrize("joint", [".", "_"])
+@pytest.mark.parametrize("root", ["kubernetes", "_kubernetes", "k8s"])
+def test_a_flattened_kubernetes_object_is_put_together_again(root: str, joint: str) -> None:
+    flat = {
+        f"{root}{joint}pod_name": POD,
+        f"{root}{joint}namespace_name": "shop",
+        f"{root}{joint}host": "node-1",
+        f"{root}{joint}container_name": "istio-proxy",
+        f"{root}{joint}container_image": "istio/proxyv2:1.7.5",
+        f"{root}{joint}labels{joint}istio.io/rev": "default",
+        f"{root}{joint}labels{joint}service.istio.io/canonical-name": "storefront",
+    }
+    record = only({"message": LINE, **flat})
+    assert (record.line, record.identity) == (LINE, EVERYTHING)
+
+
+def test_names_of_files_and_containers_help_when_nothing_better_does() -> None:
+    names = {
+        "file": f"/var/log/pods/shop_{POD}_3f0c/istio-proxy/0.log",
+        "tag": f"kube.var.log.containers.{POD}_shop_istio-proxy-9ab0.log",
+        "CONTAINER_NAME": f"k8s_istio-proxy_{POD}_shop_3f0c_0",
+    }
+    for key, value in names.items():
+        who = only({"message": LINE, key: value}).identity
+        assert (who.pod, who.namespace, who.container) == (POD, "shop", "istio-proxy")
+
+
+def test_vectors_pieces_are_marked_and_its_last_piece_is_not() -> None:
+    first = only(VECTOR | {"_partial": True, "message": LINE[:9]})
+    last = only(VECTOR | {"message": LINE[9:]})
+    assert (first.partial, first.line) == (True, LINE[:9])
+    assert (last.partial, last.stream) == (False, first.stream)
+
+
+def test_an_event_of_the_control_plane_is_left_as_it_is() -> None:
+    event = {"time": WRITTEN, "kind": "push", "proxy": "web-0.shop", "type": "CDS", "full": True}
+    record = only(event)
+    assert (record.document, record.envelope) == (event, "bare")
