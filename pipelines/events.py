@@ -7,7 +7,6 @@ Both give rows of ``schema.CONTROL``. A row is about one proxy ("pod.namespace")
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -102,7 +101,7 @@ def _of_istiod(fields: dict[str, Any], identity: Identity) -> Row | None:
         "istiod": identity.pod,
         "version": fields.get("istio_version") or identity.proxy_version,
         "revision": identity.revision,
-        "type": fields.get("type"),
+        "type": _short(fields.get("type")),
         "source": "istiod-log",
     }
     if "lifecycle" in fields:
@@ -130,7 +129,7 @@ def _announced(fields: dict[str, Any]) -> Row:
     return {
         "kind": "push",
         "full": fields["full"],
-        "push_version": version,
+        "push_version": _short(version),
         "counter": int(counter[1]) if counter else None,
         "proxies": endpoints if endpoints is not None and endpoints < 1 << 62 else None,
     }
@@ -140,7 +139,7 @@ def _about_proxy(row: Row, fields: dict[str, Any]) -> Row | None:
     event = "ack" if fields.get("ack") else fields["event"]
     node = fields.get("proxy_id")
     connection = event != "push" or "type" not in fields
-    proxy = proxy_name(node, connection=connection) if isinstance(node, str) else None
+    proxy = _short(proxy_name(node, connection=connection)) if isinstance(node, str) else None
     if proxy is None:
         return None
     request = bool(fields.get("request")) if event == "push" and "type" in fields else None
@@ -149,7 +148,7 @@ def _about_proxy(row: Row, fields: dict[str, Any]) -> Row | None:
         "proxy": proxy,
         "full": fields.get("full"),
         "request": request,
-        "push_version": fields.get("version"),
+        "push_version": _short(fields.get("version")),
         "error": _short(fields.get("error")),
     }
 
@@ -226,7 +225,7 @@ def write_events(events: pl.DataFrame) -> Iterator[str]:
 def _event_time(value: object) -> datetime | None:
     if isinstance(value, str):
         return parse_time(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
         return datetime.fromtimestamp(value, tz=UTC)
@@ -235,4 +234,5 @@ def _event_time(value: object) -> datetime | None:
 
 
 def _short(text: str | None) -> str | None:
-    return text[:_MAX_TEXT] if text else text
+    """At most 500 characters, without the lone surrogates that JSON escapes can smuggle in."""
+    return text[:_MAX_TEXT].encode("utf-8", "replace").decode() if text else text

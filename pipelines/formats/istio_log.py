@@ -22,7 +22,7 @@ _HEAD = re.compile(
     r"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d))"
     rf"{_TAB}(?P<level>debug|info|warning|warn|error|fatal|critical|trace){_TAB}"
 )
-_CUT_HEAD = re.compile(rf"^\s*(?P<level>debug|info|warning|warn|error|fatal){_TAB}")
+_CUT_HEAD = re.compile(r"(?P<level>debug|info|warning|warn|error|fatal)(?:\t|\\t|[ ]{2,})(?=\w)")
 _KLOG = re.compile(r"^(?P<level>[IWEF])\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ (?P<file>[\w.-]+:\d+)\] ")
 _SEPARATOR = re.compile(r"\t|\\t|[ ]{2,}")
 _SCOPE = re.compile(r"(?:envoy [\w.-]+(?: \S+:\d+)?|[A-Za-z][\w.-]{0,31})")
