@@ -1,0 +1,40 @@
+"""Bring the tables of a store up to this version of the code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from detector.errors import StoreVersionError
+
+_FOLDER = Path(__file__).parent / "migrations"
+
+
+def migrate(connection: sa.Connection) -> None:
+    """Run the migrations that are missing, inside the caller's transaction.
+
+    Two processes may try at once: the transaction holds the write lock, and the later one finds
+    nothing left to do.
+
+    Raises:
+        StoreVersionError: the store was written by a newer version; nothing is changed.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    scripts = ScriptDirectory.from_config(config)
+    present = MigrationContext.configure(connection).get_current_revision()
+    if present == scripts.get_current_head():
+        return
+    if present not in {None, *(script.revision for script in scripts.walk_revisions())}:
+        raise StoreVersionError(
+            f"its tables have version {present}, which this Pushwake does not know",
+            where=connection.engine.url.render_as_string(hide_password=True),
+            advice="Use the newer Pushwake that wrote it, or set store.url to another store",
+        )
+    command.upgrade(config, "head")
