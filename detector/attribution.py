@@ -12,7 +12,7 @@ from detector.arguments import Argument, from_clients, of_signals
 from detector.evidence import Errors, gather
 from detector.suspects import NAMES, Scene, Suspect, suspect
 from detector.types import Attribution, Cause, Incident, Window
-from models.alignment import probability
+from models.coincidence import probability
 
 _NO_WINDOW = -2.3  # ln 0.1: nine in ten faults of a control plane lie in a window
 _UNHEARD = -1.0  # without any control-plane input a window could not have been seen
@@ -30,8 +30,8 @@ class Case:
             buckets with errors of the incident's series over the last hours.
         moments: schema.MOMENTS; errors of any series, those of the incident are picked.
         windows: all that might matter, whatever their kind.
-        coverage: share of all observed time that windows of a kind cover; empty when no
-            control-plane input was heard at all.
+        coverage: share of all observed time that windows of a kind cover, the time after them in
+            which their effects show included; empty when no control-plane input was heard.
         resolution_s: of the moments: 0.001 from log lines, the bucket's length from rollups.
         now: event time of this judgement.
         first_seen: when observation began.

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from detector.types import Series
+from models import coincidence
 from models.alignment import Floats
 from pipelines.schema import MOMENTS
 
@@ -50,10 +51,14 @@ class Errors:
             ("pod" or "pod.namespace" of the proxy that reported it, null when nobody tells),
             ``namespace`` (of that proxy).
         resolution_s: how exactly ``at`` is known.
+        onset: when the excess began, epoch seconds.
+        end: when 97 % of the errors had come, epoch seconds; stray ones follow every fault.
     """
 
     frame: pl.DataFrame
     resolution_s: float
+    onset: float
+    end: float
 
     @property
     def at(self) -> Floats:
@@ -70,10 +75,10 @@ class Errors:
         """Errors above the baseline in all."""
         return float(self.weight.sum())
 
-    def moment(self, quantile: float) -> float:
-        """When this share of the errors had come, epoch seconds (0.02: the onset)."""
-        done = np.cumsum(self.weight) / self.total
-        return float(self.at[min(int(np.searchsorted(done, quantile)), self.at.size - 1)])
+    @property
+    def rate(self) -> float:
+        """Errors per second between onset and end."""
+        return self.total / max(self.end - self.onset, 1.0)
 
     def destinations(self) -> list[str]:
         """Destinations with more than a twentieth of the errors, the most affected first."""
@@ -130,7 +135,29 @@ def gather(
         .filter(pl.col("weight") > 0.0)
         .sort(["at", "reporter", "source", "destination", "signal", "proxy"])
     )
-    return Errors(_root(frame), resolution_s)
+    root = _root(frame)
+    if root.is_empty():
+        return Errors(root, resolution_s, onset=first.timestamp(), end=until.timestamp())
+    return Errors(root, resolution_s, *_extent(root, _quiet_rate(history, root, bucket_s)))
+
+
+def _quiet_rate(history: pl.DataFrame, root: pl.DataFrame, bucket_s: float) -> float:
+    """Errors per second that the baseline expects of the root signals."""
+    signals = root["signal"].unique().implode()
+    expected = (
+        history.filter(pl.col("signal").is_in(signals))
+        .group_by("time")
+        .agg(pl.col("expected").sum())["expected"]
+        .median()
+    )
+    return expected / bucket_s if isinstance(expected, float) else 0.0
+
+
+def _extent(root: pl.DataFrame, quiet_rate: float) -> tuple[float, float]:
+    at, weight = root["at"].to_numpy(), root["weight"].to_numpy()
+    done = np.cumsum(weight)
+    last = min(int(np.searchsorted(done, 0.97 * done[-1])), done.size - 1)
+    return coincidence.first_excess(at, weight, quiet_rate=quiet_rate), float(at[last])
 
 
 def _surplus(history: pl.DataFrame, every: str) -> pl.DataFrame:

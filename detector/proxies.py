@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import log
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,11 @@ from detector.evidence import Errors
 from detector.types import Window
 from models import alignment
 from models.alignment import Bools, Finding, Floats, Ints
+
+_GRADUAL = {"aligned": 0.45, "changed": 0.27, "pair": 0.2, "other": 0.08}
+_SUDDEN = {"aligned": 0.2, "changed": 0.2, "pair": 0.1, "other": 0.5}
+"""How often faults of a rollout fail for seconds at each proxy, fail on changed proxies until they
+are repaired, fail between unequal proxies, or follow no proxy: judgement, not measurement."""
 
 _POD = re.compile(r"^(.+?)(?:-[a-z0-9]{6,10})?-(?:[a-z0-9]{5}|\d{1,4})$")
 
@@ -36,18 +42,28 @@ class Alignment:
     workloads: Finding  # changed workloads against unchanged ones
     pair: Finding  # old client and new server, or the reverse
     progress: Finding  # error times against reconnect times, proxies unknown
+    sudden: bool  # the change reached all proxies at once
+
+    @property
+    def explanations(self) -> dict[str, float]:
+        """ln(prior x likelihood ratio) of each way in which a window may cause errors."""
+        share = _SUDDEN if self.sudden else _GRADUAL
+        if self.errors == 0:
+            log_odds = {"progress": self.progress.log_odds, "other": 0.0}
+            share = {"progress": 0.5, "other": 0.5}
+        else:
+            log_odds = {
+                "aligned": self.aligned.log_odds,
+                "changed": self.changed.log_odds + self.workloads.log_odds,
+                "pair": self.pair.log_odds,
+                "other": 0.0,
+            }
+        return {way: log(share[way]) + value for way, value in log_odds.items()}
 
     @property
     def log_odds(self) -> float:
-        """Of the best explanation: a fault of seconds, one that stays, or one of unequal versions.
-
-        Without known proxies only the rollout's progress can speak.
-        """
-        if self.errors == 0:
-            return self.progress.log_odds
-        lasting = self.changed.log_odds + self.workloads.log_odds
-        best = max(self.aligned.log_odds, lasting, self.pair.log_odds)
-        return float(np.clip(best, -5.0, 8.0))
+        """Of the window as the cause, over all ways; clipped as the single tests are."""
+        return float(np.clip(np.logaddexp.reduce(list(self.explanations.values())), -5.0, 8.0))
 
 
 def align(errors: Errors, window: Window) -> Alignment:
@@ -57,8 +73,9 @@ def align(errors: Errors, window: Window) -> Alignment:
     silent = alignment.SILENT
     progress = alignment.progress(errors.at, errors.weight, times)
     known = errors.frame.filter(pl.col("proxy").is_not_null())
+    sudden = times.size < 2 or float(np.ptp(np.quantile(times, (0.1, 0.9)))) < 20.0
     if known.is_empty() or not resets:
-        return Alignment(0, 0, silent, silent, silent, silent, progress)
+        return Alignment(0, 0, silent, silent, silent, silent, progress, sudden)
     fleet = _Fleet(resets, window.expected)
     at, weight = known["at"].to_numpy(), known["weight"].to_numpy()
     names = [
@@ -83,10 +100,19 @@ def align(errors: Errors, window: Window) -> Alignment:
         workloads=alignment.contrast(changed, mesh, weight, owners),
         pair=alignment.version_pair(
             changed[outbound], peers[outbound], servers[outbound], weight[outbound],
-            groups[outbound],
+            groups[outbound], usual=_mixed(times, fleet.share_of_all(times)),
         ),
         progress=progress,
+        sudden=sudden,
     )  # fmt: skip
+
+
+def _mixed(times: Floats, share: Floats) -> tuple[float, float]:
+    """Share of pairs (old client, new server) over the window's time; the reverse is as common."""
+    if times.size < 2 or times[-1] <= times[0]:
+        return 0.0, 0.0
+    mean = float(np.average(share[:-1] * (1 - share[:-1]), weights=np.diff(times)))
+    return mean, mean
 
 
 def _codes(names: Sequence[str]) -> Ints:

@@ -13,11 +13,11 @@ from detector.arguments import Argument, clock, length, listed, percent
 from detector.evidence import Errors
 from detector.proxies import Alignment, align
 from detector.types import Window, WindowKind
-from models import alignment
+from models import alignment, coincidence
 
 NAMES: Mapping[WindowKind, str] = {
     "upgrade": "control-plane upgrade",
-    "restart": "istiod restart",
+    "restart": "restart of istiod",
     "push": "configuration push",
     "push-storm": "storm of pushes",
     "reconnect-storm": "storm of reconnects",
@@ -33,6 +33,7 @@ _TYPICAL: Mapping[WindowKind, float] = {
 }  # fmt: skip
 _TYPICAL_S = 6 * 3600.0  # the guess above weighs as much as six hours of observation
 _AT_ONCE: frozenset[WindowKind] = frozenset({"push", "push-storm", "nack", "manual"})
+_ONE_BY_ONE: frozenset[WindowKind] = frozenset({"upgrade", "sidecar-rollout"})
 _SAME_CONFIG: frozenset[WindowKind] = frozenset({"restart", "reconnect-storm"})
 _AFTER_S = 25.0  # an onset this long after a window's end still belongs to it
 
@@ -62,33 +63,24 @@ class Scene:
     observed_s: float
     now: datetime
 
-    @property
-    def onset(self) -> float:
-        """When 2 % of the errors had come: ordinary errors blur the first one."""
-        return self.errors.moment(0.02)
-
-    @property
-    def end(self) -> float:
-        """When 97 % of the errors had come."""
-        return self.errors.moment(0.97)
-
 
 def suspect(scene: Scene, window: Window) -> Suspect:
     """Weigh one window against the errors."""
     start, end = _bounds(window, scene.now)
     slack = 3.0 + 1.7 * scene.errors.resolution_s
     name = NAMES[window.kind]
-    early = start - slack - scene.onset
+    early = start - slack - scene.errors.onset
     if early > 0:
         where = listed(scene.errors.destinations())
         text = f"{where} had errors {length(early + slack)} before the {name} at {clock(start)}"
         return Suspect(window, [Argument(-6.0, text)], ruled_out=True)
-    if scene.onset > end + _AFTER_S:
-        text = f"The {name} at {clock(start)} was over {length(scene.onset - end)} before the onset"
+    if scene.errors.onset > end + _AFTER_S:
+        late = length(scene.errors.onset - end)
+        text = f"The {name} at {clock(start)} was over {late} before the onset"
         return Suspect(window, [Argument(-6.0, text)], ruled_out=True)
     found = align(scene.errors, window)
     arguments = [
-        _coincidence(scene, window, start, end + _AFTER_S + slack - start),
+        _coincidence(scene, window, start),
         _onset(scene, window, start, end + _AFTER_S + slack - start),
         _aligned(found, scene.errors.resolution_s),
         *_recovery(scene, window, found, start, end),
@@ -108,28 +100,29 @@ def _bounds(window: Window, now: datetime) -> tuple[float, float]:
     return start, closed if window.ended_at is None or not times else max(times)
 
 
-def _coincidence(scene: Scene, window: Window, start: float, reach_s: float) -> Argument:
-    """Windows cover more than their length: an onset shortly after one still counts as inside.
-
-    Coverage measured over little time is pulled towards what is typical of the kind.
-    """
+def _coincidence(scene: Scene, window: Window, start: float) -> Argument:
+    """Coverage measured over little time is pulled towards what is typical of the kind."""
     seen, typical = scene.observed_s, _TYPICAL[window.kind]
-    length_s = ((window.ended_at or scene.now) - window.started_at).total_seconds()
-    wider = max(reach_s / max(length_s, 1.0), 1.0)
-    measured = min(scene.coverage.get(window.kind, typical) * wider, 1.0)
+    measured = scene.coverage.get(window.kind, typical)
     coverage = (measured * seen + typical * _TYPICAL_S) / (seen + _TYPICAL_S)
+    onset = scene.errors.onset
     text = (
-        f"The errors began at {clock(scene.onset)}, {length(abs(scene.onset - start))} "
-        f"{'after' if scene.onset >= start else 'before'} the {NAMES[window.kind]} began; "
+        f"The errors began at {clock(onset)}, {length(abs(onset - start))} "
+        f"{'after' if onset >= start else 'before'} the {NAMES[window.kind]} began; "
         f"chance alone puts {100 * coverage:.2g} % of all onsets so near to one"
     )
-    return Argument(alignment.coincidence(coverage), text)
+    return Argument(coincidence.coincidence(coverage), text)
 
 
 def _onset(scene: Scene, window: Window, start: float, reach_s: float) -> Argument:
-    delay = max(scene.onset - start, 0.0)
+    delay = max(scene.errors.onset - start, 0.0)
     resolution = scene.errors.resolution_s
-    log_odds = alignment.onset(delay, reach_s, resolution_s=resolution)
+    log_odds = coincidence.onset(
+        delay,
+        reach_s,
+        mean_s=3.0 + resolution + 1.0 / scene.errors.rate,
+        prompt=0.7 if window.kind in _ONE_BY_ONE else 0.9,
+    )
     late = "" if log_odds > 0 else "only "
     exact = "" if resolution < 1 else f", give or take {length(resolution)}"
     name = NAMES[window.kind]
@@ -139,39 +132,35 @@ def _onset(scene: Scene, window: Window, start: float, reach_s: float) -> Argume
 
 def _aligned(found: Alignment, resolution_s: float) -> Argument:
     """The sentence of whichever per-proxy test says most."""
+    ways = found.explanations
+    best = max(ways, key=lambda way: ways[way])
     if found.errors == 0:
         text = "No source names the proxies behind these errors, so only their timing was compared"
         if found.progress.size > 0:
-            follow = "follow" if found.progress.log_odds > 0 else "do not follow"
+            follow = "follow" if found.log_odds > 0 else "do not follow"
             text = f"The errors {follow} the pace at which proxies reconciled (proxies unknown)"
-        return Argument(found.log_odds, text)
-    lasting = found.changed.log_odds + found.workloads.log_odds
-    best = max(found.aligned.log_odds, lasting, found.pair.log_odds)
-    if found.pair.size > 0 and best == found.pair.log_odds > 0:
-        test = found.pair
+    elif found.log_odds > 0 and best == "pair":
         text = (
-            f"{percent(test.observed)} of the errors were between a proxy that had changed and "
-            f"one that had not; {percent(test.expected)} expected by chance"
+            f"{percent(found.pair.observed)} of the errors were between a proxy that had changed "
+            f"and one that had not; {percent(found.pair.expected)} expected by chance"
         )
-    elif found.changed.size + found.workloads.size > 0 and best == lasting > 0:
+    elif found.log_odds > 0 and best == "changed":
         test = max(found.changed, found.workloads, key=lambda one: one.log_odds)
         text = (
             f"{percent(test.observed)} of the errors came from proxies that had already changed; "
             f"{percent(test.expected)} expected if changed and unchanged ones failed alike"
         )
-    elif best < 0 and found.changed.size > 0:
-        test = found.changed
+    elif found.log_odds < 0 and found.changed.log_odds < 0:
         text = (
-            f"Changed and unchanged proxies failed alike: {percent(test.observed)} of the errors "
-            f"on changed ones, {percent(test.expected)} expected by chance"
+            f"Changed and unchanged proxies failed alike: {percent(found.changed.observed)} of the "
+            f"errors on changed ones, {percent(found.changed.expected)} expected by chance"
         )
     else:
-        test = found.aligned
         first, last = alignment.span(resolution_s)
         within = "5 s after" if resolution_s < 1 else f"{-first:.0f} s before to {last:.0f} s after"
         text = (
-            f"{percent(test.observed)} of {found.errors} errors came within {within} that proxy's "
-            f"own reconnect; {percent(test.expected)} expected by chance"
+            f"{percent(found.aligned.observed)} of {found.errors} errors came within {within} that "
+            f"proxy's own reconnect; {percent(found.aligned.expected)} expected by chance"
         )
     return Argument(found.log_odds, text)
 
@@ -180,34 +169,35 @@ def _recovery(
     scene: Scene, window: Window, found: Alignment, start: float, end: float
 ) -> list[Argument]:
     """Whether the errors ended as the change did."""
-    over = scene.now.timestamp() - scene.end > 20.0 + scene.errors.resolution_s
+    over = scene.now.timestamp() - scene.errors.end > 20.0 + scene.errors.resolution_s
     if window.kind in _AT_ONCE:
         return _repaired(scene, start, over=over)
     if window.ended_at is None:
         return []
     at, weight = scene.errors.at, scene.errors.weight
     inside = float(weight[(at >= start - 10) & (at <= end + 15)].sum()) / scene.errors.total
-    log_odds = alignment.recovery(inside)
+    log_odds = coincidence.recovery(inside, gap_s=end - scene.errors.end, length_s=end - start)
     text = f"{percent(inside)} of the excess lies between the first and the last reconciliation"
     stays = max(found.changed.log_odds + found.workloads.log_odds, found.pair.log_odds)
     if log_odds < -1 and stays >= 2.0:
         log_odds = -1.0  # a fault of the new configuration lasts until that is taken back
-        text = f"The errors went on for {length(scene.end - end)} after the last proxy had changed"
+        late = length(scene.errors.end - end)
+        text = f"The errors went on for {late} after the last proxy had changed"
     return [Argument(log_odds, text)]
 
 
 def _repaired(scene: Scene, start: float, *, over: bool) -> list[Argument]:
     """A bad push is over in seconds, or another push ends it."""
-    lasted = scene.end - start
+    lasted = scene.errors.end - start
     blur = scene.errors.resolution_s
     for other in scene.windows:
-        gap = scene.end - other.started_at.timestamp()
+        gap = scene.errors.end - other.started_at.timestamp()
         later = other.started_at.timestamp() > start + 10.0
         if over and later and other.kind in _AT_ONCE and -2 - blur <= gap <= 10 + 2.5 * blur:
             text = f"The errors ended at another push, {clock(other.started_at.timestamp())}"
             return [Argument(2.5, text)]
     if over and lasted <= 40.0:
-        return [Argument(1.5, f"The errors were over {length(lasted)} after the push")]
+        return [Argument(0.7, f"The errors were over {length(lasted)} after the push")]
     if over:
         text = f"The errors lasted {length(lasted)} and no other push ended them"
         return [Argument(-2.0, text)]
@@ -220,7 +210,7 @@ def _spread(scene: Scene, window: Window) -> list[Argument]:
     names = scene.errors.destinations()
     if len(names) > 1:
         text = f"{len(names)} destinations are hit at once: {listed(names)}"
-        return [Argument(alignment.spread(len(names)), text)]
+        return [Argument(coincidence.spread(len(names)), text)]
     routing = scene.errors.frame["signal"].is_in(["NC", "NR", "UH"]).any()
     if len(window.reconciled) >= 5 and not routing:
         text = f"Only {listed(names)} fails, though {len(window.reconciled)} proxies changed"
@@ -239,7 +229,7 @@ def _habit(scene: Scene) -> list[Argument]:
     )
     at = per_bucket["time"].dt.epoch("us").to_numpy() / 1e6
     excess = per_bucket["excess"].to_numpy()
-    earlier = at < scene.onset - 60.0
+    earlier = at < scene.errors.onset - 60.0
     peak = float(excess[~earlier].max(initial=0.0))
     times = at[earlier & (excess >= max(3.0, 0.2 * peak))]
     for window in scene.windows:
@@ -249,4 +239,4 @@ def _habit(scene: Scene) -> list[Argument]:
     if bursts == 0:
         return []
     text = f"The same errors came in {bursts} earlier bursts outside any window"
-    return [Argument(alignment.habit(bursts), text)]
+    return [Argument(coincidence.habit(bursts), text)]

@@ -1,4 +1,4 @@
-"""Does a burst of errors follow a change, or only coincide with it?
+"""Do the errors of each proxy follow that proxy's own change?
 
 Every test returns natural log odds: how many times likelier the data are when the change is the
 cause than when it is not. Positive speaks for the change. Times are seconds on any common clock,
@@ -12,7 +12,7 @@ error's cause is wrong somewhere; they are those of the prototype that this mode
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, log
+from math import log
 
 import numpy as np
 import numpy.typing as npt
@@ -159,16 +159,23 @@ def contrast(changed: Bools, share: Floats, weights: Floats, groups: Ints) -> Fi
 
 
 def version_pair(
-    client_changed: Bools, client_share: Floats, server_share: Floats, weights: Floats, groups: Ints
+    client_changed: Bools,
+    client_share: Floats,
+    server_share: Floats,
+    weights: Floats,
+    groups: Ints,
+    *,
+    usual: tuple[float, float],
 ) -> Finding:
     """Do exactly the calls between an old and a new proxy fail?
 
     h is the probability that the failing call was between a client that has not changed and a
     server that has (F_s, the share of the server's proxies that have changed); h' the same for
-    any client of that moment, (1 - F_c) F_s. Log odds per error = ln[(n + (1-n) h) /
-    (n + (1-n) h')], n = 0.03. The reverse pair (new client, old server) is tried too and the
-    better one taken. Comparing within one moment keeps a crash in the middle of a rollout from
-    looking like a mismatch: it hits all clients alike.
+    any client of that moment, (1 - F_c) F_s; h'' its mean over the whole window. Log odds per
+    error are ln[(n + (1-n) h) / (n + (1-n) h')], n = 0.03, weighted by the number of clients, and
+    ln[(n + (1-n) h') / (n + (1-n) h'')] as a single fact. The reverse pair (new client, old
+    server) is tried too and the better one taken. Because the first part compares within one
+    moment, a crash in the middle of a rollout does not look like a mismatch: it hits all alike.
 
     Args:
         client_changed: whether the calling proxy had changed when the call failed.
@@ -176,28 +183,33 @@ def version_pair(
         server_share: share of the destination's proxies that had.
         weights: of the errors.
         groups: number of the calling proxy.
+        usual: h'' of the pair (old client, new server), and of the reverse.
     """
     old = (~client_changed).astype(np.float64)
-    forward = _mixture(old * server_share, (1 - client_share) * server_share, weights, groups)
-    backward = _mixture(
-        (1 - old) * (1 - server_share), client_share * (1 - server_share), weights, groups
+    forward = (old * server_share, (1 - client_share) * server_share)
+    backward = ((1 - old) * (1 - server_share), client_share * (1 - server_share))
+    return max(
+        (
+            _mixture(mixed, by_chance, mean, weights, groups)
+            for (mixed, by_chance), mean in zip((forward, backward), usual, strict=True)
+        ),
+        key=lambda finding: finding.log_odds,
     )
-    return max(forward, backward, key=lambda finding: finding.log_odds)
 
 
-def _mixture(mixed: Floats, by_chance: Floats, weights: Floats, groups: Ints) -> Finding:
-    telling = (by_chance > 0.0) & (by_chance < 1.0) & (weights > 0.0)
-    if not telling.any():
+def _mixture(
+    mixed: Floats, by_chance: Floats, usual: float, weights: Floats, groups: Ints
+) -> Finding:
+    if float(weights.sum()) <= 0.0:
         return SILENT
-    mixed, by_chance = mixed[telling], by_chance[telling]
-    weights, groups = weights[telling], groups[telling]
-    ratio = (_NOISE + (1 - _NOISE) * mixed) / (_NOISE + (1 - _NOISE) * by_chance)
-    size, log_odds = _weigh(np.log(ratio), weights, groups)
+    here, moment, window = (_NOISE + (1 - _NOISE) * h for h in (mixed, by_chance, usual))
+    _, of_clients = _weigh(np.log(here / moment), weights, groups)
+    size, of_time = _weigh(np.log(moment / window), weights, np.zeros_like(groups))
     return Finding(
         float(np.average(mixed, weights=weights)),
         float(np.average(by_chance, weights=weights)),
-        size,
-        log_odds,
+        max(size, effective_size(weights, groups)),
+        float(np.clip(of_clients + of_time, _FLOOR, _CEILING)),
     )
 
 
@@ -222,57 +234,3 @@ def progress(times: Floats, weights: Floats, all_resets: Floats) -> Finding:
     size = min(total, float(resets.size))
     log_odds = float(np.clip(2.5 - 8.0 * distance, -1.5, 2.5)) * min(1.0, size / 10.0)
     return Finding(1.0 - distance, 0.5, size, log_odds)
-
-
-def coincidence(coverage: float) -> float:
-    """Log odds of an onset inside a window: ln(0.9 / c).
-
-    c is the share of *all* time that windows of this kind cover: chance puts an onset into one
-    with probability c, a fault of the control plane lies in one nine times out of ten. When
-    pushes come every few seconds c nears 1, and being inside one means nothing.
-    """
-    return log(0.9 / min(max(coverage, 1e-4), 1.0))
-
-
-def onset(delay_s: float, length_s: float, *, resolution_s: float) -> float:
-    """Log odds of the delay from the window's start to the first excess error.
-
-    Seven of ten faults begin within seconds of the change (exponential, mean 3 s plus what the
-    resolution blurs), the rest anywhere in the window; by chance all begin anywhere (uniform
-    over ``length_s``): ln[0.7 L exp(-d/m)/m + 0.3], clipped to -1..2.
-    """
-    mean = 3.0 + resolution_s
-    length = max(length_s, mean)
-    early = exp(-max(delay_s, 0.0) / mean) * length / mean
-    return float(np.clip(log(0.7 * early + 0.3), -1.0, 2.0))
-
-
-def recovery(share_inside: float) -> float:
-    """Log odds of the share of all excess errors that lies inside the window.
-
-    A fault that the rollout causes ends with it: more than 97 % inside is worth +1.5, more than
-    80 % -1, anything less -4 (the prototype's figures).
-    """
-    if share_inside > 0.97:
-        return 1.5
-    return -1.0 if share_inside > 0.8 else -4.0
-
-
-def habit(bursts_outside: int) -> float:
-    """Log odds after k bursts of the same kind outside all windows: -1.5 ln(1 + k).
-
-    A fault that also comes without a change needs none to explain it (Gandalf's veto, NSDI 2020,
-    as a weight instead of a ban: one earlier burst is a hint, five are a habit).
-    """
-    return -1.5 * log(1 + bursts_outside)
-
-
-def spread(destinations: int) -> float:
-    """Log odds of errors towards unrelated destinations: 0.5 for each beyond one, at most 1.5."""
-    return min(0.5 * max(destinations - 1, 0), 1.5)
-
-
-def probability(log_odds: float) -> float:
-    """Log odds as a probability, the logistic function; safe for any finite input."""
-    bounded = min(max(log_odds, -30.0), 30.0)
-    return 1.0 / (1.0 + exp(-bounded))
