@@ -152,7 +152,7 @@ def peel_object(document: dict[str, Any], wrapping: Wrapping = BARE) -> Record:
         identity=identity,
         time=read_time(shippers.time_of(document)),
         output=output if isinstance(output, str) else None,
-        path=metadata.path_of(document),
+        path=None if identity.pod else metadata.path_of(document),
         piece=None if partial is None or text is None else text.rstrip("\r\n"),
     )
     if isinstance(content, dict):

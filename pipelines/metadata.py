@@ -37,7 +37,9 @@ def identity_of(document: Object) -> Identity:
     return who
 
 
-_LIFTED = ("kubernetes", "k8s", "_kubernetes", "_k8s")
+_ROOTS = ("kubernetes", "k8s", "_kubernetes", "_k8s")
+FLAT_POD_KEYS = frozenset(f"{root}{a}pod{b}name" for root in _ROOTS for a in "._" for b in "._")
+"""The keys by which a flattened ``kubernetes`` object is noticed."""
 
 
 def _lifted(document: Object) -> Object:
@@ -45,16 +47,18 @@ def _lifted(document: Object) -> Object:
 
     ``kubernetes.pod_name``, ``kubernetes_labels_app``, ``_k8s_pod_name`` (GELF) and the like.
     """
+    if FLAT_POD_KEYS.isdisjoint(document):
+        return {}
     cluster: Object = {}
     labels: Object = {}
     for key, value in document.items():
-        if key.startswith(_LIFTED) and len(key) <= MAX_NAME:
+        if key.startswith(_ROOTS) and len(key) <= MAX_NAME:
             name = folded(key).lstrip("_").partition("_")[2]
             if name.startswith(("labels_", "pod_labels_")):
                 labels[name.partition("labels_")[2]] = value
             else:
                 cluster[name] = value
-    return cluster | {"labels": labels} if cluster else cluster
+    return cluster | {"labels": labels}
 
 
 def _kubernetes(cluster: Object, document: Object) -> Identity:

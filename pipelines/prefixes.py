@@ -38,6 +38,13 @@ _WORDS = re.compile(
     rf"(?:({_WORD})[ \t]{{1,40}})?(?={_LINE}|{_TIME} {_LINE})"
 )
 _MARKS = re.compile(rf"[ \t>#*|`/;-]{{1,32}}(?={_LINE})")
+_SYSLOG = re.compile(
+    r"(?:<\d{1,3}>)?(?:"
+    r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S{1,255} \S{1,128}:"  # RFC 3164
+    rf"|1 {_TIME}(?: \S{{1,255}}){{4}} (?:-|\[[^\]]{{0,1024}}\])"  # RFC 5424
+    rf") (?={_LINE})"
+)
+_OTHERS = {_COMPOSE: "compose", _MARKS: "marks", _SYSLOG: "syslog"}
 _STARTS = re.compile(_LINE)
 _FULL_NAME = re.compile(_NAME)
 _ANSI = re.compile(r"\x1b\[[0-9;]{0,16}m")
@@ -87,8 +94,8 @@ def find(text: str) -> Prefix | None:
         return Prefix(match.end(), "stern", who)
     if match := _WORDS.match(text):
         return _words(match)
-    match = _COMPOSE.match(text) or _MARKS.match(text)
-    return match and Prefix(match.end(), "marks" if match.re is _MARKS else "compose")
+    match = next(filter(None, (pattern.match(text) for pattern in _OTHERS)), None)
+    return match and Prefix(match.end(), _OTHERS[match.re])
 
 
 def _timed(text: str) -> Prefix | None:

@@ -110,13 +110,15 @@ def partial_of(document: Object) -> bool | None:
     """Whether the runtime cut the line here; None when the shipper keeps no such mark.
 
     Fluent Bit and Fluentd keep the runtime's tag, Vector sets a flag on all pieces but the last,
-    Docker leaves the newline to the last piece.
+    Docker's fluentd driver numbers them, its files leave the newline to the last piece.
     """
     tag = document.get("logtag", document.get("_p"))
     if isinstance(tag, str):
         return tag.startswith("P")
     if document.get("source_type") == "kubernetes_logs":
         return document.get("_partial") is True
+    if "partial_message" in document:
+        return document.get("partial_last") != "true"
     if is_docker(document):
         text = document.get("log")
         return isinstance(text, str) and not text.endswith("\n")

@@ -362,6 +362,17 @@ def test_vectors_pieces_are_marked_and_its_last_piece_is_not() -> None:
     assert (last.partial, last.stream) == (False, first.stream)
 
 
+def test_pieces_from_dockers_fluentd_driver_are_marked() -> None:
+    about = {"container_name": f"/k8s_istio-proxy_{POD}_shop_3f0c_0", "source": "stdout"}
+    pieces = [
+        only(about | {"log": text, "partial_message": "true", "partial_last": last})
+        for text, last in ((LINE[:9], "false"), (LINE[9:], "true"))
+    ]
+    assert [piece.partial for piece in pieces] == [True, False]
+    assert pieces[0].stream == pieces[1].stream
+    assert pieces[0].identity.pod == POD
+
+
 def test_an_event_of_the_control_plane_is_left_as_it_is() -> None:
     event = {"time": WRITTEN, "kind": "push", "proxy": "web-0.shop", "type": "CDS", "full": True}
     record = only(event)
