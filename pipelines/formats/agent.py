@@ -36,14 +36,14 @@ SCOPES = frozenset(
 """Scopes that only the agent logs in."""
 
 _MESSAGES = re.compile(
-    r"Envoy proxy is |Readiness succeeded|Envoy command: |Starting proxy agent|starting$"
+    r"Envoy proxy is |Readiness succeeded|Envoy command: |Starting proxy agent"
     r"|Received new config|Epoch \d|Proxy role|Pilot SAN|Effective config: |JWT policy is "
     r"|Agent draining Proxy|Graceful termination|Opening status port|Workload SDS socket"
     r"|Envoy (?:may have been|exited)|Apply proxy config|Status server has|CA Endpoint |Using CA "
-    r"|Version \d|Platform detected|Watching |Watcher has|PilotSAN|Detected |Maximum file desc"
-    r"|FLAG: --(?:concurrency|domain|proxy\w+|service[Cc]luster|sts\w+|tokenManager\w+|outlier\w+"
-    r"|templateFile|meshConfig|drainDuration|parentShutdown\w+|binaryPath|configPath|discovery\w+"
-    r"|zipkin\w+|trust-domain|bootstrapv2|dnsRefreshRate|statsd\w+|customConfigFile|profiling)"
+    r"|Version \d|Platform detected|PilotSAN|Maximum file desc"
+    r"|FLAG: --(?:concurrency|proxy\w+|service[Cc]luster|sts\w+|tokenManager\w+|outlier\w+"
+    r"|templateFile|drainDuration|parentShutdown\w+|binaryPath|configPath|discovery\w+"
+    r"|zipkin\w+|bootstrapv2|dnsRefreshRate|statsd\w+|customConfigFile)"
 )
 _CONNECTED = re.compile(r"connected to (?:delta )?upstream XDS server: (?P<server>\S+)")
 _LOST = re.compile(
