@@ -73,7 +73,7 @@ class Collector:
             access=access if len(tables) < 2 else access.sort("ordinal", maintain_order=True),
             control=pl.DataFrame(self._control, schema=schema.CONTROL),
             rejects=pl.DataFrame(self._rejects, schema=schema.REJECTS, orient="row"),
-            counts=dict(self.counts),
+            counts={name: count for name, count in self.counts.items() if count},
         )
 
     def _reject(self, ordinal: int, value: bytes | None, reason: str) -> None:

@@ -85,8 +85,7 @@ class Columns:
         if not len(table):
             return
         probes = int(table["probe"].sum())
-        self.counts["probe"] += probes
-        self.counts[f"access/{name}"] += len(table) - probes
+        self.counts.update({"probe": probes, f"access/{name}": len(table) - probes})
         table = table.drop("row").with_columns(pl.Series("ordinal", ordinals, pl.UInt32))
         if keys is None or not any(keys):
             nobody = (pl.lit(None, pl.String).alias(name) for name in NAMES)

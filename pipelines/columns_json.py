@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from operator import attrgetter
 
 import msgspec
-import numpy as np
 import polars as pl
+from msgspec import UNSET, UnsetType
 
-from pipelines.columns_text import MAX_DURATION_MS, PROBE, STRINGS, TABLE, Rows
+from pipelines.columns_text import MAX_DURATION_MS, PROBE, STRINGS, TABLE
+from pipelines.formats.keys import ISTIO_KEYS
 from pipelines.timestamps import read_times
 
 Number = int | str | None
+Text = str | None | UnsetType
 _Object = dict[str, msgspec.Raw]
 _NUMBERS = ("response_code", "bytes_received", "bytes_sent", "duration")
 
@@ -27,19 +31,20 @@ class _Entry(msgspec.Struct, gc=False):
 
     start_time: str | None = None
     response_flags: str | None = None
-    user_agent: str | None = None
     response_code: Number = None
     bytes_received: Number = None
     bytes_sent: Number = None
     duration: Number = None
-    response_code_details: str | None = None
-    upstream_transport_failure_reason: str | None = None
-    upstream_cluster: str | None = None
-    authority: str | None = None
-    requested_server_name: str | None = None
-    downstream_local_address: str | None = None
-    downstream_remote_address: str | None = None
-    upstream_host: str | None = None
+    # Without one of these keys another may stand in its place, in a format of the mesh's own.
+    user_agent: Text = UNSET
+    response_code_details: Text = UNSET
+    upstream_transport_failure_reason: Text = UNSET
+    upstream_cluster: Text = UNSET
+    authority: Text = UNSET
+    requested_server_name: Text = UNSET
+    downstream_local_address: Text = UNSET
+    downstream_remote_address: Text = UNSET
+    upstream_host: Text = UNSET
 
 
 class _Message(_Entry, gc=False, rename={"mark": "_p", "flag": "_partial", "pod": "podName"}):
@@ -62,7 +67,29 @@ class _Message(_Entry, gc=False, rename={"mark": "_p", "flag": "_partial", "pod"
 
 _MESSAGES = msgspec.json.Decoder(_Message)
 _ENTRIES = msgspec.json.Decoder(_Entry)
+_GETTERS = {name: attrgetter(name) for name in _Entry.__struct_fields__}
+_OPTIONAL = ("user_agent", *STRINGS)
+_BESIDE = frozenset(
+    {"istio_policy_status", "kubernetes", "stream", "time", "@timestamp", "logtag", "_p"}
+)
+"""Other keys that may stand beside those of an entry, and mean no field of it."""
 _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+
+
+class _Found:
+    """Entries on their way into columns: where each was, who wrote it, its own JSON."""
+
+    def __init__(self) -> None:
+        self.entries: list[_Entry] = []
+        self.rows: list[int] = []
+        self.keys: list[bytes] = []
+        self.texts: list[bytes | str] = []
+
+    def add(self, row: int, key: bytes, text: bytes | str, entry: _Entry) -> None:
+        self.entries.append(entry)
+        self.rows.append(row)
+        self.keys.append(key)
+        self.texts.append(text)
 
 
 @dataclass(slots=True)
@@ -81,10 +108,8 @@ class JsonRead:
 
 def read_json(messages: Sequence[bytes]) -> JsonRead:
     """Read JSON messages, each of them one object."""
-    rows: list[int] = []
-    keys: list[bytes] = []
-    entries: list[_Entry] = []
-    found = JsonRead(pl.DataFrame(), keys)
+    found = _Found()
+    read = JsonRead(pl.DataFrame(), [])
     decode = _MESSAGES.decode
     for row, raw in enumerate(messages):
         try:
@@ -96,33 +121,27 @@ def read_json(messages: Sequence[bytes]) -> JsonRead:
         text = log if type(log) is str else message.message
         if text is None and log is None:
             if key or not _names_its_writer(message):
-                rows.append(row)
-                keys.append(key)
-                entries.append(message)
+                found.add(row, key, raw, message)
         elif type(text) is str and key and message.start_time is None and not _is_piece(message):
             if text[:3] == "[20":
-                found.lines.append(text.rstrip("\r\n").encode(errors="replace"))
-                found.line_rows.append(row)
-                found.line_keys.append(key)
+                read.lines.append(text.rstrip("\r\n").encode(errors="replace"))
+                read.line_rows.append(row)
+                read.line_keys.append(key)
             elif text[:1] == "{" and (inner := _inner(text)) is not None:
-                rows.append(row)
-                keys.append(key)
-                entries.append(inner)
-    found.entries, kept = _table(entries, np.array(rows, np.uint32))
-    found.entry_keys = [key for key, keep in zip(keys, kept, strict=True) if keep]
-    return found
+                found.add(row, key, text, inner)
+    read.entries, read.entry_keys = _table(found)
+    return read
 
 
 def _names_its_writer(message: _Message) -> bool:
-    spellings = (
-        message.pod,
-        message.pod_name,
-        message.resource,
-        message.file,
-        message.source,
-        message.tag,
+    return bool(
+        bytes(message.pod)
+        or bytes(message.pod_name)
+        or bytes(message.resource)
+        or bytes(message.file)
+        or bytes(message.source)
+        or bytes(message.tag)
     )
-    return any(map(bytes, spellings))
 
 
 def _is_piece(message: _Message) -> bool:
@@ -137,40 +156,28 @@ def _inner(text: str) -> _Entry | None:
         return None
 
 
-def _table(entries: list[_Entry], rows: Rows) -> tuple[pl.DataFrame, list[bool]]:
-    """The entries that are sound as a frame of ``TABLE`` and ``row``; which ones those are."""
-    if not entries:
+def _table(found: _Found) -> tuple[pl.DataFrame, list[bytes]]:
+    """The entries that are sound as a frame of ``TABLE`` and ``row``, and their keys."""
+    if not found.entries:
         return pl.DataFrame(schema={**TABLE, "row": pl.UInt32}), []
-    columns = dict(
-        zip(
-            _Entry.__struct_fields__,
-            zip(*map(msgspec.structs.astuple, entries), strict=True),
-            strict=False,  # messages carry more fields behind the entry's
-        )
-    )
-    frame = pl.DataFrame(
-        [_numbers(name, columns[name]) for name in _NUMBERS]
-        + [
-            pl.Series(name, columns[name], pl.String)
-            for name in ("start_time", "response_flags", "user_agent", *STRINGS)
-        ]
-    )
+    try:
+        frame = _frame(found.entries)
+    except ValueError:  # polars refuses UNSET
+        found = _complete(found)
+        frame = _frame(found.entries)
     micros, timed = read_times(frame["start_time"])
-    sound = (
-        frame.select(
-            pl.lit(pl.Series(timed))
-            & pl.col("response_code").is_between(0, 999)
-            & pl.col("duration").is_between(0, MAX_DURATION_MS)
-            & (pl.col("bytes_sent") >= 0)
-            & (pl.col("bytes_received") >= 0)
-            & pl.col("response_flags").is_not_null()
-        )
-        .to_series()
-        .fill_null(value=False)
-    )
+    sound = frame.select(
+        pl.lit(pl.Series(timed))
+        & pl.col("response_code").is_between(0, 999)
+        & pl.col("duration").is_between(0, MAX_DURATION_MS)
+        & (pl.col("bytes_sent") >= 0)
+        & (pl.col("bytes_received") >= 0)
+        & pl.col("response_flags").is_not_null()
+    ).to_series()
+    sound = sound.fill_null(value=False)
     table = (
         frame.with_columns(
-            pl.Series("row", rows),
+            pl.Series("row", found.rows, pl.UInt32),
             (pl.lit(pl.Series(micros)) + pl.col("duration") * 1000)
             .cast(pl.Datetime("us"))
             .dt.replace_time_zone("UTC")
@@ -182,14 +189,47 @@ def _table(entries: list[_Entry], rows: Rows) -> tuple[pl.DataFrame, list[bool]]
         .filter(sound)
         .select(*TABLE, "row")
     )
-    return table, sound.to_list()
+    if sound.all():
+        return table, found.keys
+    return table, [key for key, kept in zip(found.keys, sound, strict=True) if kept]
 
 
-def _numbers(name: str, values: tuple[Number, ...]) -> pl.Series:
+def _frame(entries: list[_Entry]) -> pl.DataFrame:
+    columns = {name: list(map(get, entries)) for name, get in _GETTERS.items()}
+    return pl.DataFrame(
+        [
+            _numbers(name, values) if name in _NUMBERS else pl.Series(name, values, pl.String)
+            for name, values in columns.items()
+        ]
+    )
+
+
+def _numbers(name: str, values: list[Number]) -> pl.Series:
     """A column of integers; Istio before 1.8 wrote them as text. What is no number is null."""
     try:
         return pl.Series(name, values, pl.Int64)
     except (TypeError, OverflowError):
-        return pl.Series(name, [None if v is None else str(v) for v in values]).cast(
-            pl.Int64, strict=False
-        )
+        texts = [None if value is None else str(value) for value in values]
+        return pl.Series(name, texts, pl.String).cast(pl.Int64, strict=False)
+
+
+def _complete(found: _Found) -> _Found:
+    """The entries whose missing keys are really not there, and with null in their place."""
+    kept = _Found()
+    for row, key, text, entry in zip(
+        found.rows, found.keys, found.texts, found.entries, strict=True
+    ):
+        missing = [name for name in _OPTIONAL if getattr(entry, name) is UNSET]
+        if missing:
+            if not _is_default(frozenset(msgspec.json.decode(text, type=_Object))):
+                continue
+            for name in missing:
+                setattr(entry, name, None)
+        kept.add(row, key, text, entry)
+    return kept
+
+
+@lru_cache(maxsize=4096)
+def _is_default(keys: frozenset[str]) -> bool:
+    """Whether no key of a document may be another name of one of the fields."""
+    return all(key in ISTIO_KEYS or key in _BESIDE for key in keys)

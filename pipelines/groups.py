@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 
 import polars as pl
@@ -66,6 +67,21 @@ class Groups:
         """Put ``table`` in the place of everything."""
         self._parts = [table]
         self.rows = self._summed = len(table)
+
+    def snapshot(self) -> bytes:
+        """Everything, in an order that does not depend on how it came."""
+        table = self.summed()
+        if table is None:
+            return b""
+        buffer = io.BytesIO()
+        table.sort(self._keys).write_ipc(buffer, compression="zstd")
+        return buffer.getvalue()
+
+    def restore(self, state: bytes) -> None:
+        """Put what :meth:`snapshot` gave in the place of everything."""
+        self._parts, self.rows, self._summed = [], 0, 0
+        if state:
+            self.replace(pl.read_ipc(io.BytesIO(state)).select(*self._keys, "count"))
 
     def _sum(self, table: pl.DataFrame) -> pl.DataFrame:
         return (

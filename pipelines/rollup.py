@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import polars as pl
 
 from pipelines.aliases import Aliases
@@ -16,6 +17,18 @@ from pipelines.routes import BOOTSTRAP, PROBE_PORT, ROUTE, with_route
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COUNTED = ("bucket", *ROUTE, "response_code", "response_flags")
+
+
+class _State(msgspec.Struct):
+    """What a snapshot holds."""
+
+    width: int
+    next: int | None
+    groups: bytes
+    moments: bytes
+    levels: dict[int, int]
+    aliases: Aliases
+    dropped: tuple[int, int, int]
 
 
 class Rollup:
@@ -94,6 +107,38 @@ class Rollup:
         self._moments.groups.drop(upto + self._max_ahead)
         counts, moments = self._groups.take(self._next), self._moments.take(self._next)
         return name_closed(counts, moments, self._aliases, namespaces or {}, self._width)
+
+    def snapshot(self) -> bytes:
+        """All state, so that :meth:`restore` goes on exactly here."""
+        state = _State(
+            width=self._width,
+            next=self._next,
+            groups=self._groups.snapshot(),
+            moments=self._moments.groups.snapshot(),
+            levels=self._moments.levels,
+            aliases=self._aliases,
+            dropped=(self.late, self.ahead, self.bootstrap),
+        )
+        return msgspec.msgpack.encode(state)
+
+    def restore(self, state: bytes) -> None:
+        """Take on the state of a snapshot.
+
+        Raises:
+            ValueError: ``state`` is no snapshot, or of buckets of another length.
+        """
+        try:
+            saved = msgspec.msgpack.decode(state, type=_State)
+            if saved.width != self._width:
+                raise ValueError(f"buckets of {saved.width} us, not {self._width} us")
+            self._groups.restore(saved.groups)
+            self._moments.groups.restore(saved.moments)
+        except (msgspec.MsgspecError, pl.exceptions.PolarsError) as error:
+            raise ValueError(f"not a rollup's snapshot: {error}") from error
+        self._next = saved.next
+        self._moments.levels = saved.levels
+        self._aliases = saved.aliases
+        self.late, self.ahead, self.bootstrap = saved.dropped
 
     def _start(self, bucket: int) -> datetime:
         return _EPOCH + timedelta(microseconds=bucket * self._width)
