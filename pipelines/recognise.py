@@ -178,8 +178,8 @@ def _control(source: str | dict[str, Any], record: Record, kind: Kind) -> Entry 
         fields = _read_log(writer, source)
         if fields is not None:
             shape = "text" if isinstance(source, str) else "json"
+            name = f"{'envoy-log' if writer == 'envoy' else writer}-{shape}"
             event = control_event(fields, record.identity, writer)
-            name = f"{writer}-{shape}"
             return Entry(writer, name, fields, record.identity, partial=record.partial, event=event)
     return None
 

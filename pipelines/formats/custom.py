@@ -16,12 +16,13 @@ import msgspec
 from pipelines.formats.operators import LONG_FLAGS, FormatError, Operator
 from pipelines.formats.template import Template
 from pipelines.formats.times import TimeFormat
-from pipelines.formats.values import BadValueError, Reading, put
+from pipelines.formats.values import BadValueError, Reading, is_address_list, is_request_id, put
 
 __all__ = ["AccessFormat", "FormatError"]
 
 _BYTE = re.compile(r"\(byte ([0-9]+)\)")
 _MAX_DEPTH = 16
+_HEADERS = ("x_forwarded_for", "user_agent", "request_id", "authority")
 _MISSING = object()
 
 Path = tuple[str | int, ...]
@@ -56,14 +57,25 @@ class AccessFormat:
         return cls(text, leaves)
 
     def read(self, line: str) -> Reading | None:
-        """Read a whole line of a text format; None when it is not of this format."""
+        """Read a whole line of a text format; None when it is not of this format.
+
+        Envoy escapes nothing. Where quotes inside a header leave several ways to part the
+        headers, those are left out and the reading is partial.
+        """
         if self.name == "custom-json":
             return None
-        template = self._leaves[()]
-        values = template.match(line.strip())
+        template, text = self._leaves[()], line.strip()
+        values = template.match(text)
+        doubtful = values is None
+        if doubtful:
+            values = template.match(text, all_loose=True)
         if values is None:
             return None
-        return self._reading(zip(template.operators, values, strict=True))
+        reading = self._reading(zip(template.operators, values, strict=True))
+        for name in _HEADERS if doubtful else _ambiguous(reading.fields):
+            reading.partial = True
+            reading.fields.pop(name, None)
+        return reading
 
     def read_cut(self, line: str) -> Reading | None:
         """Read the certain start of a line of a text format that was cut."""
@@ -96,8 +108,11 @@ class AccessFormat:
         reading = Reading(self.name, {})
         for operator, value in values:
             field = operator.field
-            if field is None or reading.fields.get(field) is not None:
+            if field is None:
                 reading.extra[operator.label] = None if value == "-" else value
+            elif reading.fields.get(field) is not None:
+                if value != reading.fields[field]:
+                    reading.extra[operator.label] = value
             elif field == "start_time":
                 self._put_time(reading, operator, value)
             else:
@@ -117,13 +132,26 @@ class AccessFormat:
             reading.partial = True
 
 
+def _ambiguous(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """The fields that can be parted in other ways, because one of them holds quotes."""
+    path, agent = fields.get("path") or "", fields.get("user_agent") or ""
+    if '"' in path and " " in path:
+        return ("path", *_HEADERS)
+    if '" "' not in agent:
+        return ()
+    parted = any(is_request_id(piece) for piece in agent.split('" "'))
+    if parted or not is_request_id(fields.get("request_id") or ""):
+        return _HEADERS
+    return () if is_address_list(fields.get("x_forwarded_for") or "-") else _HEADERS[:2]
+
+
 def _leaves(text: str) -> dict[Path, Template]:
     """The templates of a JSON format, by their place in it."""
     try:
         document = msgspec.json.decode(text)
     except msgspec.MsgspecError as error:
         place = _BYTE.search(str(error))
-        position = int(place[1]) if place else 0
+        position = int(place[1]) if place else len(text)
         raise FormatError(f"the format is not JSON ({error})", position) from None
     except RecursionError:
         raise FormatError("the format is nested too deep", 0) from None

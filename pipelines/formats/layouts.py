@@ -18,7 +18,6 @@ from pipelines.formats.values import (
     TIMESTAMP,
     Reading,
     is_address_list,
-    is_forwarded,
     is_request_id,
     put,
     put_time,
@@ -51,6 +50,7 @@ _END = re.compile(
 )
 _ENVOY_END = re.compile(r'"(?P<upstream_host>[^" ]*)"$')
 _LAST = ("downstream_remote_address", "requested_server_name", "route_name")
+_HEADERS = ("x_forwarded_for", "user_agent", "request_id", "authority")
 _CANDIDATES = 16  # a forged line may offer many places where the status could stand
 
 
@@ -118,6 +118,7 @@ def read_untimed(line: str, start: int) -> Reading | None:
     end = _find_end(line)
     if end is None:
         return None
+    fallback = None
     for head in heads(line, start):
         if head.end > end.start():
             break
@@ -126,8 +127,10 @@ def read_untimed(line: str, start: int) -> Reading | None:
             continue
         headers = line[middle.end() : end.start() - 2].split('" "')
         if _assemble(head.reading, middle, headers, end):
-            return head.reading
-    return None
+            if "protocol" in head.reading.fields:
+                return head.reading
+            fallback = fallback or head.reading  # its request lacks a part: look on
+    return fallback
 
 
 def _find_end(line: str) -> re.Match[str] | None:
@@ -240,24 +243,32 @@ def put_headers(reading: Reading, parts: list[str]) -> bool | None:
     """
     if len(parts) < 4:
         return None
-    names = ["x_forwarded_for", "user_agent", "request_id", "authority"]
-    extended = False
-    if len(parts) > 4:
-        first, last = is_request_id(parts[2]), is_request_id(parts[-2])
-        extended = first and not last
-        if extended:
-            reading.extra["headers"] = parts[4:]
-            parts = parts[:4]
-        elif last and not first and is_forwarded(parts[0]):
-            parts = [parts[0], '" "'.join(parts[1:-2]), *parts[-2:]]
-        else:  # two ways to read them: keep what both agree on
-            reading.partial = True
-            names, parts = names[:1], parts[:1]
-            if not is_forwarded(parts[0]):
-                return False
-    for name, value in zip(names, parts, strict=True):
+    if len(parts) == 4:
+        _put_all(reading, dict(zip(_HEADERS, parts, strict=True)))
+        return False
+    if is_request_id(parts[2]) == is_request_id(parts[-2]):
+        reading.partial = True  # two ways to read them: keep what both agree on
+        _put_all(reading, {"x_forwarded_for": parts[0]} if is_address_list(parts[0]) else {})
+        return False
+    if is_request_id(parts[2]):
+        reading.partial = True  # what the others are, only the format string can tell
+        _put_all(reading, dict(zip(_HEADERS[:3], parts, strict=False)))
+        if " " not in parts[3] and '"' not in parts[3]:
+            _put_all(reading, {"authority": parts[3]})
+        reading.extra["headers"] = parts[4:]
+        return True
+    _put_all(reading, {"request_id": parts[-2], "authority": parts[-1]})
+    if is_address_list(parts[0]):
+        agent = '" "'.join(parts[1:-2])
+        _put_all(reading, {"x_forwarded_for": parts[0], "user_agent": agent})
+    else:
+        reading.partial = True  # either header can hold the quotes
+    return False
+
+
+def _put_all(reading: Reading, values: dict[str, str]) -> None:
+    for name, value in values.items():
         put(reading, name, value)
-    return extended
 
 
 def read_end(line: str) -> Reading | None:

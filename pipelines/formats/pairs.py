@@ -22,6 +22,8 @@ _LEADING_TIME = re.compile(rf"\[?({TIMESTAMP})\]?\s")
 
 def read_broken_json(text: str) -> Reading | None:
     """What is certain of a JSON entry that was cut, wrapped or lost its braces."""
+    if '":' not in text and '" :' not in text:
+        return None
     if "\n" in text:
         text = "".join(line.strip("\r") for line in text.split("\n"))
     reading = read_pairs(_json_pairs(text))
@@ -47,6 +49,8 @@ def read_equals(line: str) -> Reading | None:
     Its keys are somebody's own, so it counts as partial: what they mean is likely, and the
     format string makes it sure.
     """
+    if "=" not in line:
+        return None
     reading = read_pairs(
         (key, quoted or plain) for key, quoted, plain in _EQUALS_PAIR.findall(line + " ")
     )

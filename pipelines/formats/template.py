@@ -37,6 +37,7 @@ _WORDS = frozenset(
 )
 _PREFIX = 512  # a shipper's or viewer's prefix before the line is no longer than this
 _TRIES = 64
+_PLACES = 1024  # more quotes and spaces than this are no log line; it bounds the work for each
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +71,15 @@ class Template:
         self.operators = [slot.operator for slot in self._slots]
         self.alone = len(parts) == 1 and len(self.operators) == 1
 
-    def match(self, line: str) -> list[str] | None:
+    def match(self, line: str, *, all_loose: bool = False) -> list[str] | None:
         """What each operator printed, or None when the line is not of this format.
 
-        First only a path or a user agent may hold quotes; if that fails, any header may.
+        Only a path or a user agent may hold quotes, unless ``all_loose`` lets any header.
         """
-        for loose in (False, True):
-            starts = self._forward(line, all_loose=loose)
-            if len(starts) > len(self._slots) and starts[-1]:
-                return self._backward(line, starts, len(line), all_loose=loose)
-        return None
+        starts = self._forward(line, all_loose=all_loose)
+        if len(starts) <= len(self._slots) or not starts[-1]:
+            return None
+        return self._backward(line, starts, len(line), all_loose=all_loose)
 
     def match_start(self, line: str) -> list[str]:
         """What the first operators printed, as far as that is certain of a line that was cut."""
@@ -98,7 +98,7 @@ class Template:
             ends = _ends(line, starts[-1], slot, all_loose=all_loose, last=last)
             if not ends:
                 break
-            starts.append([end + len(slot.literal) for end in ends])
+            starts.append([end + len(slot.literal) for end in ends[:_PLACES]])
         return starts
 
     def _backward(
@@ -184,10 +184,10 @@ def _closed_ends(line: str, start: int, closed: re.Pattern[str], literal: str) -
 
 
 def _open_ends(line: str, starts: list[int], slot: _Slot, *, all_loose: bool) -> list[int]:
-    ends = []
+    ends: list[int] = []
     at = line.find(slot.literal, starts[0])
     quotes = [] if slot.loose or all_loose else [m.start() for m in re.finditer('"', line)]
-    while at >= 0:
+    while at >= 0 and len(ends) < _PLACES:
         start = starts[bisect_right(starts, at) - 1]
         if bisect_left(quotes, start) == bisect_left(quotes, at):
             ends.append(at)

@@ -25,7 +25,6 @@ _FLAGS = re.compile(FLAGS)
 _INTEGER = re.compile(r"[0-9]{1,19}(?:\.0{1,9})?")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _PROTOCOL = re.compile(r"HTTP/(?:0\.9|1\.0|1\.1|2|2\.0|3|3\.0)")
-_FORWARDED = re.compile(r"-|[0-9A-Za-z_.:\[\]%-]{1,255}(?:, ?[0-9A-Za-z_.:\[\]%-]{1,255}){0,63}")
 _ADDRESS_LIST = re.compile(r"-|[0-9A-Fa-fxX.:]{2,45}(?:, ?[0-9A-Fa-fxX.:]{2,45}){0,63}")
 _BARE_NUMBER = re.compile(r"[0-9:]*")
 
@@ -192,11 +191,6 @@ def forwarded(value: object) -> str | None:
 def is_request_id(value: str) -> bool:
     """Whether Envoy could have made this request id: a UUID."""
     return _UUID.fullmatch(value) is not None
-
-
-def is_forwarded(value: str) -> bool:
-    """Whether this looks like X-Forwarded-For: ``-`` or a list of addresses."""
-    return _FORWARDED.fullmatch(value) is not None and not _BARE_NUMBER.fullmatch(value)
 
 
 def is_address_list(value: str) -> bool:
