@@ -25,6 +25,7 @@ class Newcomer(msgspec.Struct):
     waiting: set[str]  # then-known proxies that have not come yet
     expected: int
     plausible: bool  # there was something to take over
+    told: bool  # a line said that it started; otherwise that was inferred
     istiods: set[str] = set()
     anonymous: bool = False  # some start named no istiod: any connection may be to it
     moved: dict[str, datetime] = {}  # until the window opens; then the window has them

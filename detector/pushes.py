@@ -83,7 +83,7 @@ class Pushes:
         state.announced_at = event.time
         state.istiods = {event.istiod or ""}
         state.push = None
-        if expected:
+        if event.proxies != 0:
             state.push = self._book.open(
                 "push",
                 started_at=event.time,
@@ -177,7 +177,7 @@ class Pushes:
         draft = self._book.get(state.push)
         if draft is not None:
             quiet = now - draft.latest
-            share = len(draft.reconciled) / draft.expected
+            share = len(draft.reconciled) / max(1, draft.expected)
             complete = share >= self._book.settings.complete_share and quiet >= DONE
             if complete or quiet >= QUIET:
                 self._book.close(draft)

@@ -25,6 +25,9 @@ FUTURE = timedelta(minutes=5)
 
 SWEEP = timedelta(minutes=10)
 MAX_COUNTERS = 4
+ALL_COUNTERS = timedelta(minutes=10)
+"""Every running istiod has pushed something, and so shown its counter, within this time."""
+
 MAX_ISTIODS = 256
 
 
@@ -215,7 +218,8 @@ class Ledger:
         if below:
             counters[counters.index(max(below))] = event.counter
             return False
-        anew = bool(counters) and event.counter <= 3
+        known = event.istiod is not None or self._observed() >= ALL_COUNTERS
+        anew = bool(counters) and known and event.counter <= 3
         counters.append(event.counter)
         del counters[:-MAX_COUNTERS]
         return anew

@@ -62,6 +62,7 @@ class Takeovers:
         if current is not None and self._joins(current, event):
             current.newest_start = max(current.newest_start, event.time)
             current.istiods |= {event.istiod} if event.istiod else set()
+            current.told = current.told or not inferred
             current.anonymous = current.anonymous or event.istiod is None
             self._learn_version(current, event.version)
             return
@@ -73,10 +74,17 @@ class Takeovers:
             served,
             from_version=self._majority(served),
             plausible=bool(served) or watched >= WATCHED,
+            told=not inferred,
         )
 
     def _begin(
-        self, event: Event, served: set[str], *, from_version: str | None, plausible: bool
+        self,
+        event: Event,
+        served: set[str],
+        *,
+        from_version: str | None,
+        plausible: bool,
+        told: bool,
     ) -> Newcomer:
         self._end(self.state.current)
         self.state.current = Newcomer(
@@ -89,6 +97,7 @@ class Takeovers:
             waiting=served,
             expected=len(served),
             plausible=plausible,
+            told=told,
             istiods={event.istiod} if event.istiod else set(),
             anonymous=event.istiod is None,
         )
@@ -143,7 +152,7 @@ class Takeovers:
         if current is None:
             return False
         recent = current.latest if current.window else current.newest_start
-        return now - recent <= PUSHED_AFTER
+        return (current.told or current.window is not None) and now - recent <= PUSHED_AFTER
 
     def open_window(self) -> Draft | None:
         """The window of the takeover that is going on."""
@@ -241,7 +250,7 @@ class Takeovers:
         old = sum(states[name].version not in {None, version} for name in served)
         if old + 1 < 0.1 * len(served) or (version == self.state.done and not old):
             return None
-        return self._begin(event, served, from_version=before.version, plausible=True)
+        return self._begin(event, served, from_version=before.version, plausible=True, told=False)
 
     def _majority(self, served: set[str]) -> str | None:
         counts: dict[str, int] = {}
