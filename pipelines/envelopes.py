@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from pipelines import otlp, prefixes
 from pipelines.identity import Identity
 from pipelines.layers import (
@@ -30,6 +32,7 @@ _COMPRESSED = (
 )
 _JSON = re.compile(r'\ufeff?\s*(?:\{|\[\s*[{"])')
 _CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\r\x1b")
+_PACKED_MAPS = frozenset((*range(0x80, 0x90), 0xDE, 0xDF))
 _BINARY_SHARE = 0.3
 """Text in a wrong encoding stays far below this share of undecodable bytes, binary data above."""
 
@@ -47,12 +50,23 @@ def peel(value: bytes) -> list[Record]:
         return [Record(reason="compressed")]
     if value[0] == 0x0A and (batch := otlp.from_protobuf(value)):
         return [peel_logged(logged, "otlp-proto") for logged in batch]
-    text = _decoded(value)
+    text = _unpacked(value) if value[0] in _PACKED_MAPS else _decoded(value)
     if text is None:
         return [Record(reason="binary")]
     if _JSON.match(text):
         return _structured(text.strip("\ufeff"))
     return _lines(text)
+
+
+def _unpacked(value: bytes) -> str | None:
+    """A MessagePack map, Fluent Bit's other encoding, as JSON; None when it is other bytes.
+
+    No text begins with a byte that begins a map.
+    """
+    try:
+        return msgspec.json.encode(msgspec.msgpack.decode(value)).decode()
+    except (msgspec.MsgspecError, UnicodeError, TypeError, RecursionError):
+        return None
 
 
 def _decoded(value: bytes) -> str | None:
@@ -80,12 +94,11 @@ def _structured(text: str) -> list[Record]:
         return [Record(reason="nested-too-deep")]
     if isinstance(content, list):
         return [_item(item) for item in content] or [Record(reason="empty")]
-    if not isinstance(content, dict):
-        return [Record(line=text)]
-    if otlp.is_json(content):
-        batch = [peel_logged(logged, "otlp-json") for logged in otlp.from_json(content)]
+    document = content if isinstance(content, dict) else {}
+    if otlp.is_json(document):
+        batch = [peel_logged(logged, "otlp-json") for logged in otlp.from_json(document)]
         return batch or [Record(reason="empty")]
-    return [peel_object(content)]
+    return [peel_object(document)]
 
 
 def _item(item: object) -> Record:

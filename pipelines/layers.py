@@ -100,17 +100,15 @@ def _json_text(text: str, wrapping: Wrapping) -> Record:
         return wrapping.record(reason="nested-too-deep")
     if isinstance(content, dict):
         return peel_object(content, wrapping)
-    return _quoted(content, wrapping) or wrapping.record(line=text)
+    return _quoted(str(content), wrapping) or wrapping.record(line=text)
 
 
-def _quoted(content: object, wrapping: Wrapping) -> Record | None:
+def _quoted(content: str, wrapping: Wrapping) -> Record | None:
     """A whole line inside a JSON string, as OpenTelemetry's raw encoding writes it.
 
     An access log entry that lost its time begins with a quote, too, so what is inside must
     begin as a line or an envelope does.
     """
-    if not isinstance(content, str):
-        return None
     if content[:1] != "{" and not prefixes.begins(content):
         return None
     return peel_text(content, wrapping.around("quoted"))

@@ -6,6 +6,7 @@ import gzip
 import json
 from typing import Any
 
+import msgspec
 import pytest
 import zstandard
 from hypothesis import given
@@ -54,6 +55,7 @@ SHIPPED: list[Any] = [
 ]
 SAMPLES = [
     *(json.dumps(value).encode() for value in SHIPPED),
+    *(msgspec.msgpack.encode(value) for value in SHIPPED),
     OTLP_PROTO,
     f"[pod/a-0/istio-proxy] 2020-11-23T10:00:00.310Z {LINE}".encode(),
     json.dumps(LINE).encode(),
@@ -130,6 +132,11 @@ def test_an_envelope_of_wrong_types_gives_records(
         (b'{"a":' * 100_000, "nested-too-deep"),
         (b'{"a":' + b"[" * 100 + b"]" * 100 + b"}", "nested-too-deep"),
         (b'["' + b"[" * 100_000, None),
+        (b"2020-11-23T10:00:00Z stdout F " + b'{"a":' * 100_000, "nested-too-deep"),
+        (b"\x80\x80", "binary"),
+        (b"\xdf\xff\xff\xff\xff", "binary"),
+        (b"\x81\xa1a" * 100_000, "binary"),
+        (b"\x80", "empty"),
     ],
 )
 def test_what_holds_no_line_says_why(value: bytes, reason: str | None) -> None:

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from pipelines.envelopes import Identity, Record, peel
@@ -164,6 +165,37 @@ def test_every_shipper_gives_the_same_line_time_and_identity(
     assert record.envelope == envelope
     assert not record.partial
     assert record.reason is None
+
+
+def test_fluent_bits_messagepack_says_the_same_as_its_json() -> None:
+    record = only(msgspec.msgpack.encode(FLUENT_BIT))
+    assert (record.line, record.identity, record.time) == (LINE, EVERYTHING, TIME)
+
+
+@pytest.mark.parametrize("key", ["ownerReferences", "ownerrefs", "owner_references"])
+@pytest.mark.parametrize(
+    ("kind", "name", "workload"),
+    [
+        ("ReplicaSet", "storefront-6d9f8c7b5d", "storefront"),
+        ("Job", "report-27812345", "report"),
+        ("Job", "migrate", "migrate"),
+        ("StatefulSet", "orders-db", "orders-db"),
+        (7, "", "web"),
+    ],
+)
+def test_owner_references_name_the_workload(
+    key: str, kind: object, name: str, workload: str
+) -> None:
+    kubernetes = {"pod_name": POD, key: [{"kind": kind, "name": name}]}
+    assert only({"log": LINE, "kubernetes": kubernetes}).identity.workload == workload
+
+
+def test_filebeats_owner_objects_name_the_workload() -> None:
+    kubernetes = {"pod": {"name": POD}, "replicaset": {"name": "storefront-6d9f8c7b5d"}}
+    message = {"message": LINE, "kubernetes": kubernetes}
+    assert only(message).identity.workload == "storefront"
+    kubernetes["deployment"] = {"name": "shopfront"}
+    assert only(message).identity.workload == "shopfront"
 
 
 def test_fluent_bits_regex_parser_puts_the_line_under_message() -> None:

@@ -142,6 +142,14 @@ def test_a_broken_annotation_is_no_identity(status: str) -> None:
     assert describe(annotations={"sidecar.istio.io/status": status}) == NOBODY
 
 
+def test_labels_out_of_bounds_are_left_out() -> None:
+    nested: dict[str, object] = {"app": "deep"}
+    for _ in range(9):
+        nested = {"x": nested}
+    labels = {"a" * 300: "x", "app": "w" * 300, "istio.io/rev": 7, "nested": nested}
+    assert describe(labels=labels) == NOBODY
+
+
 def test_an_identity_is_filled_from_inside_unless_the_pods_differ() -> None:
     outer = Identity(pod="web-0", workload="web")
     assert outer.filled_by(Identity(pod="web-0", node="n")) == Identity(
