@@ -17,7 +17,7 @@ from models import alignment
 from models.alignment import Bools, Finding, Floats, Ints
 
 _GRADUAL = {"aligned": 0.45, "changed": 0.27, "pair": 0.2, "other": 0.08}
-_SUDDEN = {"aligned": 0.2, "changed": 0.2, "pair": 0.1, "other": 0.5}
+_SUDDEN = {"aligned": 0.25, "changed": 0.35, "pair": 0.1, "other": 0.3}
 """How often faults of a rollout fail for seconds at each proxy, fail on changed proxies until they
 are repaired, fail between unequal proxies, or follow no proxy: judgement, not measurement."""
 
@@ -38,6 +38,7 @@ class Alignment:
     errors: int  # of known proxies
     proxies: int  # that reported them
     aligned: Finding  # with the proxy's own reconnect
+    begins: Finding  # first error of each proxy with its own reconnect
     changed: Finding  # changed proxies against unchanged ones of the same workload
     workloads: Finding  # changed workloads against unchanged ones
     pair: Finding  # old client and new server, or the reverse
@@ -45,16 +46,22 @@ class Alignment:
     sudden: bool  # the change reached all proxies at once
 
     @property
+    def lasting(self) -> float:
+        """Log odds of a fault that stays with a changed proxy until it is repaired."""
+        parts = self.changed.log_odds + self.workloads.log_odds + self.begins.log_odds
+        return float(np.clip(parts, -5.0, 8.0))
+
+    @property
     def explanations(self) -> dict[str, float]:
         """ln(prior x likelihood ratio) of each way in which a window may cause errors."""
         share = _SUDDEN if self.sudden else _GRADUAL
         if self.errors == 0:
             log_odds = {"progress": self.progress.log_odds, "other": 0.0}
-            share = {"progress": 0.5, "other": 0.5}
+            share = {"progress": 0.7, "other": 0.3}
         else:
             log_odds = {
                 "aligned": self.aligned.log_odds,
-                "changed": self.changed.log_odds + self.workloads.log_odds,
+                "changed": self.lasting,
                 "pair": self.pair.log_odds,
                 "other": 0.0,
             }
@@ -70,12 +77,11 @@ def align(errors: Errors, window: Window) -> Alignment:
     """Compare the errors with each proxy's own time of reconciliation in this window."""
     resets = {proxy: when.timestamp() for proxy, when in window.reconciled.items()}
     times = np.array(sorted(resets.values()), dtype=np.float64)
-    silent = alignment.SILENT
     progress = alignment.progress(errors.at, errors.weight, times)
     known = errors.frame.filter(pl.col("proxy").is_not_null())
     sudden = times.size < 2 or float(np.ptp(np.quantile(times, (0.1, 0.9)))) < 20.0
     if known.is_empty() or not resets:
-        return Alignment(0, 0, silent, silent, silent, silent, progress, sudden)
+        return _unknown(progress, sudden=sudden)
     fleet = _Fleet(resets, window.expected)
     at, weight = known["at"].to_numpy(), known["weight"].to_numpy()
     names = [
@@ -96,6 +102,9 @@ def align(errors: Errors, window: Window) -> Alignment:
         aligned=alignment.alignment(
             at, weight, own, times, groups, resolution_s=errors.resolution_s
         ),
+        begins=alignment.begins(
+            at, weight, own, times, groups, onset=errors.onset, resolution_s=errors.resolution_s
+        ),
         changed=alignment.contrast(changed, peers, weight, groups),
         workloads=alignment.contrast(changed, mesh, weight, owners),
         pair=alignment.version_pair(
@@ -105,6 +114,12 @@ def align(errors: Errors, window: Window) -> Alignment:
         progress=progress,
         sudden=sudden,
     )  # fmt: skip
+
+
+def _unknown(progress: Finding, *, sudden: bool) -> Alignment:
+    """What remains to be said when no proxy is known by name."""
+    silent = alignment.SILENT
+    return Alignment(0, 0, silent, silent, silent, silent, silent, progress, sudden)
 
 
 def _mixed(times: Floats, share: Floats) -> tuple[float, float]:

@@ -88,7 +88,7 @@ def suspect(scene: Scene, window: Window) -> Suspect:
         *_habit(scene),
     ]
     if window.kind in _SAME_CONFIG:
-        arguments.append(Argument(-1.5, f"A {name} by itself changes no configuration"))
+        arguments.append(Argument(-2.5, f"A {name} by itself changes no configuration"))
     return Suspect(window, arguments, ruled_out=False)
 
 
@@ -101,10 +101,14 @@ def _bounds(window: Window, now: datetime) -> tuple[float, float]:
 
 
 def _coincidence(scene: Scene, window: Window, start: float) -> Argument:
-    """Coverage measured over little time is pulled towards what is typical of the kind."""
+    """Coverage measured over little time is pulled towards what is typical of the kind.
+
+    It is taken as 3 % at the least: people change control planes in the hours in which they
+    change workloads too, so that the two coincide more often than their shares of time say.
+    """
     seen, typical = scene.observed_s, _TYPICAL[window.kind]
     measured = scene.coverage.get(window.kind, typical)
-    coverage = (measured * seen + typical * _TYPICAL_S) / (seen + _TYPICAL_S)
+    coverage = max((measured * seen + typical * _TYPICAL_S) / (seen + _TYPICAL_S), 0.03)
     onset = scene.errors.onset
     text = (
         f"The errors began at {clock(onset)}, {length(abs(onset - start))} "
@@ -178,7 +182,7 @@ def _recovery(
     inside = float(weight[(at >= start - 10) & (at <= end + 15)].sum()) / scene.errors.total
     log_odds = coincidence.recovery(inside, gap_s=end - scene.errors.end, length_s=end - start)
     text = f"{percent(inside)} of the excess lies between the first and the last reconciliation"
-    stays = max(found.changed.log_odds + found.workloads.log_odds, found.pair.log_odds)
+    stays = max(found.lasting, found.pair.log_odds)
     if log_odds < -1 and stays >= 2.0:
         log_odds = -1.0  # a fault of the new configuration lasts until that is taken back
         late = length(scene.errors.end - end)
@@ -214,7 +218,7 @@ def _spread(scene: Scene, window: Window) -> list[Argument]:
     routing = scene.errors.frame["signal"].is_in(["NC", "NR", "UH"]).any()
     if len(window.reconciled) >= 5 and not routing:
         text = f"Only {listed(names)} fails, though {len(window.reconciled)} proxies changed"
-        return [Argument(-0.5, text)]
+        return [Argument(-1.0, text)]
     return []
 
 

@@ -86,6 +86,7 @@ def alignment(
     groups: Ints,
     *,
     resolution_s: float,
+    wait_s: float = 0.0,
 ) -> Finding:
     """Do errors come within seconds of *that proxy's own* reconnect?
 
@@ -104,10 +105,12 @@ def alignment(
         all_resets: reconnects of all proxies of the window.
         groups: number of the reporting proxy.
         resolution_s: how exactly the times are known.
+        wait_s: how much longer than `span` allows an error may take, for want of requests.
     """
     if all_resets.size < 2:
         return SILENT
     first, last = span(resolution_s)
+    last += wait_s
     offset = times - own_reset
     aligned = (offset >= first) & (offset <= last)  # NaN compares as false
     ordered = np.sort(all_resets)
@@ -125,6 +128,41 @@ def alignment(
     likely = 1.0 - _LEAK + _LEAK * chance
     mean = observed * log(likely / chance) + (1.0 - observed) * log((1 - likely) / (1 - chance))
     return Finding(observed, chance, size, float(np.clip(size * mean, _FLOOR, _CEILING)))
+
+
+def begins(
+    times: Floats,
+    weights: Floats,
+    own_reset: Floats,
+    all_resets: Floats,
+    groups: Ints,
+    *,
+    onset: float,
+    resolution_s: float,
+) -> Finding:
+    """Does each proxy's *first* error come within seconds of its own reconnect?
+
+    The alignment test on one error per proxy: its first since the onset of the whole. For faults
+    that stay, whose later errors are aligned with nothing. Proxies with few requests may wait for
+    their first error: the mean time between errors of the median proxy is allowed on top.
+    """
+    since = times >= onset - 1.0
+    times, weights, groups = times[since], weights[since], groups[since]
+    proxies, first = np.unique(groups, return_index=True)
+    if proxies.size == 0:
+        return SILENT
+    per_proxy = np.bincount(groups, weights=weights)[proxies]
+    lasted = np.array([times[groups == one][-1] for one in proxies]) - times[first]
+    gap = float(np.median(lasted / np.maximum(per_proxy - 1.0, 1.0)))
+    return alignment(
+        times[first],
+        np.ones(proxies.size),
+        own_reset[since][first],
+        all_resets,
+        np.arange(proxies.size),
+        resolution_s=resolution_s,
+        wait_s=min(gap, 30.0),
+    )
 
 
 def contrast(changed: Bools, share: Floats, weights: Floats, groups: Ints) -> Finding:
