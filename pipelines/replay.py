@@ -75,6 +75,11 @@ class Replay:
         """The files, as named, that exist."""
         return tuple(self._files)
 
+    @property
+    def unfinished(self) -> Sequence[str]:
+        """The topics of which there is more to read."""
+        return tuple(path for path, file in self._files.items() if not file.reader.done)
+
     def poll(self) -> Batch | None:
         """The next lines of the file furthest behind; None at the end of all files."""
         while unfinished := [file for file in self._files.values() if not file.reader.done]:

@@ -1,0 +1,207 @@
+"""The one place where the parts meet: batches in, incidents out.
+
+What comes out depends on the records, the settings and the code alone: not on how the records
+were cut into batches, nor on the clock of the machine.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import get_args
+
+import numpy as np
+import polars as pl
+
+from detector import moments as moment_log
+from detector import signatures
+from detector.attribution import Case, explain
+from detector.engine import Engine
+from detector.exemplars import ExemplarLog
+from detector.incidents import Change, IncidentBook
+from detector.moments import MomentLog
+from detector.naming import in_full, workloads
+from detector.reconciliation import Ledger
+from detector.series import Bucket
+from detector.settings import Settings
+from detector.types import Incident, Window, WindowKind
+from pipelines import schema
+from pipelines.batch import Batch
+from pipelines.formats.custom import AccessFormat
+from pipelines.parse import Parser
+from pipelines.rollup import Rollup
+
+REVISE = timedelta(seconds=30)
+"""Event time between two looks at the cause of a live incident: that is three buckets, so that an
+answer given at the first alarm is revised soon after its evidence has grown."""
+
+_SANE_SHARE = 0.99
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class Worker:
+    """All state between records and incidents.
+
+    Args:
+        settings: the whole tree; its formats are tried on every record before the known layouts.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        formats = [AccessFormat.compile(text) for text in settings.formats.values()]
+        detection = settings.detection
+        self._parser = Parser(formats)
+        self._rollup = Rollup(bucket_s=detection.bucket_s, lateness_s=detection.lateness_s)
+        self._lateness = timedelta(seconds=detection.lateness_s)
+        self._history = timedelta(seconds=detection.history_s)
+        self.bucket_s = detection.bucket_s
+        self._resolution_s = 0.001
+        self._events = schema.empty(schema.CONTROL)
+        self._explained: dict[str, datetime] = {}
+        self._first: datetime | None = None
+        self._now: datetime = NEVER
+        self.engine = Engine(detection)
+        self.ledger = Ledger(settings)
+        self.book = IncidentBook(detection)
+        self.moments = MomentLog(self._history)
+        self.exemplars = ExemplarLog(settings.redaction, formats)
+        self.counts: Counter[str] = Counter()
+        self.pods: set[str] = set()
+
+    @property
+    def late(self) -> int:
+        """Access log entries that came after their bucket had closed, and were left out."""
+        return self._rollup.late
+
+    @property
+    def period(self) -> tuple[datetime, datetime] | None:
+        """From the first bucket judged to the end of the last; None before any."""
+        return None if self._first is None else (self._first, self._now)
+
+    @property
+    def incidents(self) -> list[Incident]:
+        """All incidents still remembered, by detection, their callers named in full."""
+        names = workloads(self.ledger.proxies)
+        return [
+            replace(one, series=[in_full(s, names) for s in one.series])
+            for one in self.book.incidents
+        ]
+
+    @property
+    def windows(self) -> list[Window]:
+        """All reconciliation windows still remembered, by their start."""
+        return self.ledger.windows(NEVER)
+
+    def add(self, batch: Batch) -> datetime | None:
+        """Parse a batch and take in what it says.
+
+        Returns:
+            The event time that the batch reached, safe from single entries with a wrong clock;
+            None when nothing in it has a time.
+        """
+        parsed = self._parser.parse(batch)
+        self.counts.update(parsed.counts)
+        self.add_events(parsed.control)
+        self._rollup.add(parsed.access)
+        self.pods.update(parsed.access["pod"].drop_nulls().unique())
+        self.exemplars.add(batch, parsed.access)
+        return _reached(parsed.access["time"], parsed.control["time"])
+
+    def add_events(self, events: pl.DataFrame) -> None:
+        """Take in control-plane events, `pipelines.schema.CONTROL`, in any order."""
+        if not events.is_empty():
+            self._events = pl.concat([self._events, events]).sort("time", maintain_order=True)
+
+    def advance(self, watermark: datetime) -> list[Change]:
+        """Judge every bucket that ended a lateness or more before the watermark."""
+        return self._close(watermark - self._lateness)
+
+    def finish(self) -> list[Change]:
+        """Judge what is left; nothing more will come."""
+        newest = self._rollup.watermark
+        end = timedelta(seconds=self.bucket_s) + self._lateness
+        changes = [] if newest is None else self._close(newest + end)
+        for incident in self.book.incidents:
+            self._explain(incident)
+        return changes
+
+    def _close(self, end: datetime) -> list[Change]:
+        closed = self._rollup.close(end)
+        self.moments.add(closed.moments)
+        return self._judge(closed.rollup)
+
+    def add_rollup(self, rollup: pl.DataFrame) -> list[Change]:
+        """Judge counts of whole buckets, `pipelines.schema.ROLLUP`, in order of time."""
+        self._resolution_s = float(self.bucket_s)
+        self.moments.add(moment_log.of_rollup(rollup))
+        return self._judge(rollup)
+
+    def _judge(self, rollup: pl.DataFrame) -> list[Change]:
+        changes: list[Change] = []
+        for bucket in self.engine.encode(rollup):
+            changes += self._step(bucket)
+        if self._now > NEVER:
+            self.moments.forget(self._now)
+            self.exemplars.forget(self._now, self._history)
+        return changes
+
+    def _step(self, bucket: Bucket) -> list[Change]:
+        end = bucket.start + timedelta(seconds=self.bucket_s)
+        self._first = self._first or bucket.start
+        self._now = end
+        self.ledger.step(self._take_events(end), end)
+        verdicts = self.engine.judge(bucket, self.ledger.windows(bucket.start))
+        changes = self.book.step(end, verdicts, self.engine)
+        changed = {change.incident.id for change in changes}
+        for incident in self.book.incidents:
+            live = incident.status != "resolved"
+            due = live and end - self._explained.get(incident.id, NEVER) >= REVISE
+            if due or incident.id in changed:
+                self._explain(incident)
+        return changes
+
+    def _take_events(self, end: datetime) -> pl.DataFrame:
+        """The events before a time, in order; they are passed on once."""
+        if self._events.is_empty():
+            return self._events
+        times = self._events["time"].to_physical().to_numpy()
+        limit = np.searchsorted(times, round(end.timestamp() * 1e6), side="left")
+        taken, self._events = self._events[: int(limit)], self._events[int(limit) :]
+        return taken
+
+    def _explain(self, incident: Incident) -> None:
+        """Look anew at the cause, the known fault and the exemplars of an incident."""
+        since = incident.started_at - self._history
+        moments = self.moments.of(incident.series, since).filter(pl.col("time") < self._now)
+        windows = self.ledger.windows(since)
+        case = Case(
+            incident=incident,
+            history=self.engine.history(incident.series, since),
+            moments=moments,
+            windows=windows,
+            coverage=self._coverage(windows),
+            resolution_s=self._resolution_s,
+            now=self._now,
+            first_seen=self._first or self._now,
+            bucket_s=float(self.bucket_s),
+        )
+        incident.attribution = explain(case)
+        incident.signature = signatures.match(incident, moments, windows)
+        incident.exemplars = self.exemplars.of(incident)
+        self._explained[incident.id] = self._now
+
+    def _coverage(self, windows: Sequence[Window]) -> dict[str, float]:
+        """Share of time within windows of each kind; empty when no control plane was heard."""
+        if not windows and not self.ledger.proxies:
+            return {}
+        return {kind: self.ledger.coverage(kind) for kind in get_args(WindowKind)}
+
+
+def _reached(access: pl.Series, control: pl.Series) -> datetime | None:
+    """The event time that all but one in a hundred entries of a batch lie before or at."""
+    times = access if len(access) else control
+    if times.is_empty():
+        return None
+    value = times.to_physical().quantile(_SANE_SHARE, interpolation="lower")
+    return None if value is None else datetime.fromtimestamp(value / 1e6, tz=UTC)
