@@ -37,7 +37,7 @@ SCOPES = frozenset(
 
 _MESSAGES = re.compile(
     r"Envoy proxy is |Readiness succeeded|Envoy command: |Starting proxy agent"
-    r"|Received new config|Epoch \d|Proxy role|Pilot SAN|Effective config: |JWT policy is "
+    r"|Received new config|Epoch \d|Proxy role|Pilot SAN|Effective config: "
     r"|Agent draining Proxy|Graceful termination|Opening status port|Workload SDS socket"
     r"|Envoy (?:may have been|exited)|Apply proxy config|Status server has|CA Endpoint |Using CA "
     r"|Version \d|Platform detected|PilotSAN|Maximum file desc"

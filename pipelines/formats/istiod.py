@@ -30,7 +30,7 @@ _PUSHING = re.compile(
 _PUSHING_NODE = re.compile(r"Pushing (?P<node>\S+)$")
 _NODE_PUSH = re.compile(
     r"(?:ADS:)?(?P<type>[A-Z]{2,5}|[\w./]+): (?:[A-Z]+ )?PUSH(?P<inc> INC)?(?P<request> request)?"
-    r" for (?:node: ?(?P<node>\S+)(?P<rest>.*)|warming\.?.*)"
+    r" for (?:warming\.?|(?:node: ?|(?=\S+~))(?P<node>\S+))(?P<rest>.*)"
 )
 _CONNECT = re.compile(r"d?ADS: new (?:delta )?connection for node: ?(?P<node>\S+)")
 _REQUEST = re.compile(r"d?ADS:(?P<type>\w+): REQ\s+(?P<rest>.*)")
@@ -55,11 +55,12 @@ _START = re.compile(r"Star(?:t)?ing Istiod Server|Starting Istio Pilot|Starting 
 _READY = re.compile(r"All caches have been synced up")
 _STOP = re.compile(r"Istiod server (?:stopped|terminated)|Server shutdown|Shutting down Istiod")
 _STARTUP = re.compile(
-    r"FLAG: |[Ii]nitializing |Star(?:t)?ing |All controller caches|controller \S+ is syncing"
-    r"|\S+ CA has started|attempting to acquire leader|successfully acquired lease"
-    r"|leader election lock obtained|bypassing leader election|Primary Cluster|Adding \w+ registry"
-    r"|Listening on|(?:Using|Use) (?:istiod |self-signed|existing )|mesh configuration source|"
-    r"[Ww]aiting for "
+    r"FLAG: |[Ii]nitializing |[Ss]tart?ing (?!new push)|All controller caches|[Ww]aiting for "
+    r"|(?:kube )?controller \S+ (?:is syncing|synced)|\S+ CA has started|[Cc]reating CA "
+    r"|attempting to acquire leader|successfully acquired lease|leader election lock obtained"
+    r"|bypassing leader election|Primary Cluster|Adding \w+ (?:registry|cluster)|HTTP server "
+    r"|Listening on|(?:Using|Use) (?:istiod |self-signed|plugged-in|existing )|JWT policy is "
+    r"|mesh (?:networks )?configuration(?: source|: |$)|Generating istiod|Number of remote clusters"
 )
 _CONFIG = re.compile(
     r"Full push, |Incremental push, |mesh configuration updated|Handle (?:event|EDS)"
