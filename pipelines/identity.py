@@ -48,9 +48,10 @@ NOBODY = Identity()
 _TEMPLATE_HASH = r"(?:[bcdf4-9]{4,10}|[0-9]{8,10}|(?=[a-z]*[0-9]+[a-z])[a-z0-9]{6,10})"
 _OWNED = re.compile(rf"(.+)-{_TEMPLATE_HASH}-[a-z0-9]{{5}}")
 _HASHED = re.compile(rf"(.+)-{_TEMPLATE_HASH}")
-_SUFFIXED = re.compile(r"(.+)-[bcdfghjklmnpqrstvwxz2456789]{5}")
+_SUFFIX = "[bcdfghjklmnpqrstvwxz2456789]{5}"
+_SUFFIXED = re.compile(rf"(.+)-{_SUFFIX}")
 _ORDINAL = re.compile(r"(.+)-[0-9]{1,4}")
-_CUT_HASH = re.compile(r"-[bcdf4-9]{0,10}")
+_CUT = re.compile(rf"(.+)-[bcdf4-9]{{0,10}}{_SUFFIX}")
 
 
 @lru_cache(maxsize=65536)
@@ -66,12 +67,8 @@ def workload_of_pod(pod: str) -> str:
     """
     if match := _OWNED.fullmatch(pod) or _SUFFIXED.fullmatch(pod) or _ORDINAL.fullmatch(pod):
         return match[1]
-    if (
-        len(pod) == 63
-        and (cut := pod[:-5].rpartition("-"))[0]
-        and _CUT_HASH.fullmatch(f"-{cut[2]}")
-    ):
-        return cut[0]
+    if len(pod) == 63 and (match := _CUT.fullmatch(pod)):
+        return match[1]
     return pod
 
 
