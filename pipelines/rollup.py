@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 
 import msgspec
 import polars as pl
@@ -27,6 +29,7 @@ class _State(msgspec.Struct):
     groups: bytes
     moments: bytes
     levels: dict[int, int]
+    open: dict[int, tuple[int, int]]
     aliases: Aliases
     dropped: tuple[int, int, int]
 
@@ -56,13 +59,14 @@ class Rollup:
         self._next: int | None = None  # the first bucket that is not closed
         self._groups = Groups(_COUNTED)
         self._moments = Moments()
+        self._open: dict[int, tuple[int, int]] = {}  # bucket -> entries, time of the newest
         self._aliases = Aliases()
         self.late = self.ahead = self.bootstrap = 0
 
     def add(self, access: pl.DataFrame) -> None:
         """Count access log entries (``schema.ACCESS``)."""
-        bucket = pl.col("time").dt.epoch("us") // self._width
-        lines = with_route(access.lazy().with_columns(bucket.alias("bucket"))).collect()
+        number = pl.col("time").dt.epoch("us") // self._width
+        lines = with_route(access.lazy().with_columns(number.alias("bucket"))).collect()
         if self._next is not None:
             fresh = lines.filter(pl.col("bucket") >= self._next)
             self.late += len(lines) - len(fresh)
@@ -70,6 +74,10 @@ class Rollup:
         own = pl.col("cluster").is_in(BOOTSTRAP) | pl.col("local").str.ends_with(PROBE_PORT)
         traffic = lines.filter(~own.fill_null(value=False))
         self.bootstrap += len(lines) - len(traffic)
+        sizes = traffic.group_by("bucket").agg(pl.len(), pl.col("time").dt.epoch("us").max())
+        for bucket, count, newest in sizes.iter_rows():
+            before, latest = self._open.get(bucket, (0, newest))
+            self._open[bucket] = (before + count, max(latest, newest))
         failed = (pl.col("response_flags") != "-") | (pl.col("response_code") >= 400)
         loud = canonical(traffic.filter(failed))
         one = pl.lit(1, pl.Int64).alias("count")
@@ -82,16 +90,17 @@ class Rollup:
     def watermark(self) -> datetime | None:
         """Up to where buckets may be closed now; None before the first entry.
 
-        That is ``lateness_s`` before the end of the newest bucket, entries aside whose clock
-        runs more than ``max_ahead`` before most others': one of those must not close the rest.
+        That is ``lateness_s`` before the newest entry. Entries whose clock runs more than
+        ``max_ahead`` before the median of the open ones do not count: a single one of those
+        must not close the buckets of all others.
         """
-        table = self._groups.summed()
-        if table is None or not len(table):
+        if not self._open:
             return None
-        sizes = table.group_by("bucket").agg(pl.col("count").sum()).sort("bucket")
-        middle = sizes.filter(pl.col("count").cum_sum() * 2 >= pl.col("count").sum())["bucket"][0]
-        near = sizes.filter(pl.col("bucket") <= middle + self._max_ahead)["bucket"]
-        return self._start(int(near[-1])) - self._lateness
+        buckets = sorted(self._open)
+        sums = list(accumulate(self._open[bucket][0] for bucket in buckets))
+        middle = buckets[bisect_left(sums, sums[-1] / 2)]
+        newest = max(bucket for bucket in buckets if bucket <= middle + self._max_ahead)
+        return _EPOCH + timedelta(microseconds=self._open[newest][1]) - self._lateness
 
     def close(self, watermark: datetime, namespaces: Mapping[str, str] | None = None) -> Closed:
         """Close the buckets that end at or before ``watermark`` and name what they hold.
@@ -105,6 +114,8 @@ class Rollup:
         self._next = upto if self._next is None else max(upto, self._next)
         self.ahead += self._groups.drop(upto + self._max_ahead)
         self._moments.groups.drop(upto + self._max_ahead)
+        still = range(self._next, upto + self._max_ahead + 1)
+        self._open = {bucket: seen for bucket, seen in self._open.items() if bucket in still}
         counts, moments = self._groups.take(self._next), self._moments.take(self._next)
         return name_closed(counts, moments, self._aliases, namespaces or {}, self._width)
 
@@ -116,6 +127,7 @@ class Rollup:
             groups=self._groups.snapshot(),
             moments=self._moments.groups.snapshot(),
             levels=self._moments.levels,
+            open=self._open,
             aliases=self._aliases,
             dropped=(self.late, self.ahead, self.bootstrap),
         )
@@ -137,8 +149,6 @@ class Rollup:
             raise ValueError(f"not a rollup's snapshot: {error}") from error
         self._next = saved.next
         self._moments.levels = saved.levels
+        self._open = saved.open
         self._aliases = saved.aliases
         self.late, self.ahead, self.bootstrap = saved.dropped
-
-    def _start(self, bucket: int) -> datetime:
-        return _EPOCH + timedelta(microseconds=bucket * self._width)

@@ -7,7 +7,7 @@ they are one matrix of digits.
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ _MARKS = np.array([i for i, c in enumerate(_SHAPE) if c != "0"])
 _MARK_BYTES = np.frombuffer(_SHAPE.encode(), np.uint8)[_MARKS]
 _EPOCH = date(1970, 1, 1).toordinal()
 _LAST_MINUTE = np.array([23, 59, 59])
-UTC_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_DATE = 9900_01_01  # leaves room for a duration before Python's last year
 
 Micros = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -72,6 +72,8 @@ def _days(dates: Micros) -> tuple[Micros, Mask]:
 
 
 def _day(number: int) -> int | None:
+    if number > _LAST_DATE:
+        return None
     try:
         return date(number // 10_000, number // 100 % 100, number % 100).toordinal() - _EPOCH
     except ValueError:
