@@ -47,6 +47,14 @@ class Parser:
             self._read(ordinal, batch, collector)
         return collector.frames(fast)
 
+    def snapshot(self) -> bytes:
+        """The unfinished lines, to be stored."""
+        return self._joiner.snapshot()
+
+    def restore(self, state: bytes) -> None:
+        """Go on with the unfinished lines of a snapshot."""
+        self._joiner.restore(state)
+
     def _read(self, ordinal: int, batch: Batch, collector: Collector) -> None:
         value = batch.values[ordinal]
         for piece in peel(value or b""):
