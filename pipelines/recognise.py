@@ -93,7 +93,8 @@ def _line(line: str, record: Record, kind: Kind, formats: Sequence[AccessFormat]
     for form in formats:
         if (reading := form.read(line)) is not None and _says_enough(reading):
             return _access(reading, record)
-    if (whole := access_text.read(line)) is not None:
+    whole = access_text.read(line) or pairs.read_embedded_json(line)
+    if whole is not None:
         return _access(whole, record)
     if _ZTUNNEL.search(line, 0, 512):
         return Entry("reject", identity=record.identity, reason="ztunnel")

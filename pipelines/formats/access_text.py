@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pipelines.formats import cut
-from pipelines.formats.layouts import find_time, read_whole
-from pipelines.formats.mend import mend
-from pipelines.formats.values import Reading
+from pipelines.formats.layouts import find_other_time, find_time, read_untimed, read_whole
+from pipelines.formats.mend import is_marked, mend
+from pipelines.formats.values import Reading, put_time
+
+_CLIENTS = frozenset({"method", "path", "x_forwarded_for", "user_agent", "authority"})
 
 
 def read(line: str) -> Reading | None:
@@ -17,13 +19,35 @@ def read(line: str) -> Reading | None:
         return None
     begin = find_time(line)
     if begin is None:
-        return None
+        return _read_other_time(line)
     entry = line[begin.start() :].rstrip()
     whole = read_whole(entry)
     if cut.starts_untimed(line[: begin.start()]):
         return None
     following = find_time(entry, 1)
-    return whole if following is None else _agreed(whole, entry[: following.start()])
+    if following is not None:
+        return _agreed(whole, entry[: following.start()])
+    return None if whole is None or _is_marked(whole) else whole
+
+
+def _is_marked(reading: Reading) -> bool:
+    """Whether marks of a page have got into values that no client chooses."""
+    names = reading.fields.keys() - _CLIENTS
+    if "protocol" not in reading.fields:
+        names |= {"path"}
+    return any(is_marked(reading.fields.get(name)) for name in names)
+
+
+def _read_other_time(line: str) -> Reading | None:
+    """Read a line whose time is printed in a format of the mesh's own."""
+    begin = find_other_time(line)
+    if begin is None:
+        return None
+    reading = read_untimed(line.rstrip(), begin.end())
+    if reading is not None:
+        reading.format = "custom-text"
+        put_time(reading, begin.group(1))
+    return reading
 
 
 def _agreed(whole: Reading | None, first: str) -> Reading | None:
@@ -53,7 +77,8 @@ def read_damaged(line: str) -> Reading | None:
     if (whole := read(mended)) is not None:
         whole.partial = True
         return whole
-    readings = [reading for reading in (_read_cut(line), _read_cut(mended)) if reading is not None]
+    found = [_read_cut(text) for text in (line, mended) if "\n" not in text.strip()]
+    readings = [reading for reading in found if reading is not None]
     return max(readings, key=lambda reading: len(reading.fields), default=None)
 
 

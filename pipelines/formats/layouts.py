@@ -24,6 +24,7 @@ from pipelines.formats.values import (
 )
 
 _TIME = re.compile(rf'\[({TIMESTAMP})\] "')
+_OTHER_TIME = re.compile(r'\[([^\]"\n]{6,48})\] "')
 _STATUS = re.compile(rf'" ([0-9]{{1,3}}) ({FLAGS}) ')
 _METHOD = re.compile(r"-|[A-Za-z][A-Za-z-]{0,31}")
 _PROTOCOL = re.compile(r"-|HTTP/[0-9](?:\.[0-9])?")
@@ -48,6 +49,12 @@ _END = re.compile(
     r'(?: (?P<requested_server_name>[^" ]+))?(?: (?P<route_name>[^" ]+))?(?P<rest> .*)?$',
     re.DOTALL,
 )
+_REDACTED_END = re.compile(
+    r'"(?P<upstream_host>[^" ]*)" (?P<upstream_cluster>[^" ]+)'
+    r' (?P<upstream_local_address>[^" ]+) (?P<downstream_local_address>[^" ]+)'
+    r' (?P<downstream_remote_address>[^" ]+) (?P<requested_server_name>[^" ]+)'
+    r'(?: (?P<route_name>[^" ]+))?$'
+)
 _ENVOY_END = re.compile(r'"(?P<upstream_host>[^" ]*)"$')
 _LAST = ("downstream_remote_address", "requested_server_name", "route_name")
 _HEADERS = ("x_forwarded_for", "user_agent", "request_id", "authority")
@@ -65,6 +72,11 @@ class Head:
 def find_time(line: str, start: int = 0) -> re.Match[str] | None:
     """The next place where an entry begins: ``[TIME] "``."""
     return _TIME.search(line, start)
+
+
+def find_other_time(line: str) -> re.Match[str] | None:
+    """The first place where an entry with a time of the mesh's own format can begin."""
+    return _OTHER_TIME.search(line)
 
 
 def heads(line: str, start: int) -> list[Head]:
@@ -138,11 +150,12 @@ def _find_end(line: str) -> re.Match[str] | None:
     at = line.rfind('" "')
     if at >= 0 and (found := _ENVOY_END.match(line, at + 2)):
         return found
+    last = at
     while at >= 0:
         if found := _END.match(line, at + 2):
             return found
         at = line.rfind('" "', 0, at + 2)
-    return None
+    return _REDACTED_END.match(line, last + 2) if last >= 0 else None
 
 
 def _match_middle(line: str, at: int) -> re.Match[str] | None:

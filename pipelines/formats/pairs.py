@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
-from pipelines.formats.access_json import Pair, read_pairs
+from pipelines.formats.access_json import Pair, read, read_pairs
+from pipelines.formats.mend import untypeset
 from pipelines.formats.values import TIMESTAMP, Reading, put_time
 
 _JSON_PAIR = re.compile(
@@ -22,6 +24,11 @@ _LEADING_TIME = re.compile(rf"\[?({TIMESTAMP})\]?\s")
 
 def read_broken_json(text: str) -> Reading | None:
     """What is certain of a JSON entry that was cut, wrapped or lost its braces."""
+    text = untypeset(text)
+    if '\\":' in text and '":' not in text.replace('\\":', ""):
+        text = text.replace('\\"', '"')
+    if "':" in text and '":' not in text:  # a Python dict, printed
+        text = text.replace("'", '"').replace(": None", ": null")
     if '":' not in text and '" :' not in text:
         return None
     if "\n" in text:
@@ -30,6 +37,18 @@ def read_broken_json(text: str) -> Reading | None:
     if reading is not None:
         reading.partial = True
     return reading
+
+
+def read_embedded_json(line: str) -> Reading | None:
+    """A whole JSON entry behind a prefix that no envelope has, or None."""
+    begin, end = line.find("{"), line.rfind("}")
+    if begin <= 0 or end < begin or '"' not in line:
+        return None
+    try:
+        document = msgspec.json.decode(line[begin : end + 1], type=dict[str, Any])
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return None
+    return read(document)
 
 
 def _json_pairs(text: str) -> Iterator[Pair]:

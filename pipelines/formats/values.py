@@ -21,6 +21,7 @@ ELIDED = ("...", "…")
 MAX_INTEGER = 2**63 - 1
 
 _TIMESTAMP = re.compile(TIMESTAMP)
+_ZONELESS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?")
 _FLAGS = re.compile(FLAGS)
 _INTEGER = re.compile(r"[0-9]{1,19}(?:\.0{1,9})?")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -129,25 +130,26 @@ def text(value: object) -> str | None:
     """Text as printed; ``-``, nothing and null are None.
 
     Raises:
-        BadValueError: ``bad-text`` for a list, an object or a value that was elided.
+        BadValueError: ``bad-text`` for a list, an object, or a value that a person shortened
+            to ``9c41...``.
     """
     if value is None or value in ("-", ""):
         return None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
-    if not isinstance(value, str) or value in ELIDED:
+    if not isinstance(value, str) or value.endswith(ELIDED):
         raise BadValueError("bad-text")
     return value
 
 
 def identifier(value: object) -> str | None:
-    """A name or an id, which a person may have shortened to ``9c41...``.
+    """An id: text of ASCII characters, unless a blog made its hyphens into dashes.
 
     Raises:
         BadValueError: ``bad-text``.
     """
     printed = text(value)
-    if printed is not None and printed.endswith(ELIDED):
+    if printed is not None and not printed.isascii():
         raise BadValueError("bad-text")
     return printed
 
@@ -170,7 +172,7 @@ def address(value: object) -> str | None:
     Raises:
         BadValueError: ``bad-text``.
     """
-    printed = identifier(value)
+    printed = text(value)
     if printed is not None and (_BARE_NUMBER.fullmatch(printed) or " " in printed):
         raise BadValueError("bad-text")
     return printed
@@ -214,14 +216,14 @@ READ = {
     "x_forwarded_for": forwarded,
     "user_agent": text,
     "request_id": identifier,
-    "authority": identifier,
+    "authority": text,
     "upstream_host": address,
-    "upstream_cluster": identifier,
+    "upstream_cluster": text,
     "upstream_local_address": address,
     "downstream_local_address": address,
     "downstream_remote_address": address,
-    "requested_server_name": identifier,
-    "route_name": identifier,
+    "requested_server_name": text,
+    "route_name": text,
 }
 """How the printed value of each field but ``start_time`` is read."""
 
@@ -235,7 +237,12 @@ def put(reading: Reading, name: str, value: object) -> None:
 
 
 def put_time(reading: Reading, value: str) -> None:
-    """Read a printed ISO time into ``start_time``, remembering its precision."""
+    """Read a printed ISO time into ``start_time``, remembering its precision.
+
+    Envoy's times are UTC, so a time without a zone, or with a space for its T, is read as UTC.
+    """
+    if _ZONELESS.fullmatch(value):
+        value = f"{value.replace(' ', 'T')}Z"
     try:
         reading.fields["start_time"] = moment(value)
         reading.precision = precision_of(value)
