@@ -105,7 +105,8 @@ def gather(
     """
     first = since - timedelta(seconds=_LEAD_S)
     every = f"{round(bucket_s * 1e6)}us"
-    surplus = _surplus(history, every)
+    recent = pl.col("time").is_between(first - timedelta(seconds=bucket_s), until)
+    surplus = _surplus(history.filter(recent), every)
     rows = _members(moments, series).filter(pl.col("time").is_between(first, until))
     if rows.is_empty():
         rows = history.filter(pl.col("time").is_between(first, until)).select(
@@ -161,15 +162,23 @@ def _extent(root: pl.DataFrame, quiet_rate: float) -> tuple[float, float]:
 
 
 def _surplus(history: pl.DataFrame, every: str) -> pl.DataFrame:
-    """Share of the errors above expectation per bucket and signal, 0 where within 2 sigma of it."""
-    errors, expected = pl.col("errors").sum(), pl.col("expected").sum()
-    return history.group_by(
-        pl.col("time").dt.truncate(every).alias("bucket"), pl.col("signal")
-    ).agg(
-        pl.when(errors > expected + 2.0 * expected.sqrt())
-        .then((errors - expected) / errors)
-        .otherwise(0.0)
-        .alias("share")
+    """Share of the errors above expectation per bucket and signal.
+
+    0 where they are within 2 sigma of it, or a single error although other buckets hold many:
+    stray errors before the onset and after the end are not the fault's.
+    """
+    errors, expected = pl.col("errors"), pl.col("expected")
+    stray = (errors < 2.0) & (errors.max().over("signal") >= 4.0)
+    return (
+        history.group_by(pl.col("time").dt.truncate(every).alias("bucket"), "signal")
+        .agg(errors.sum(), expected.sum())
+        .with_columns(
+            pl.when((errors > expected + 2.0 * expected.sqrt()) & ~stray)
+            .then((errors - expected) / errors)
+            .otherwise(0.0)
+            .alias("share")
+        )
+        .select("bucket", "signal", "share")
     )
 
 

@@ -79,11 +79,12 @@ def align(errors: Errors, window: Window) -> Alignment:
     times = np.array(sorted(resets.values()), dtype=np.float64)
     progress = alignment.progress(errors.at, errors.weight, times)
     known = errors.frame.filter(pl.col("proxy").is_not_null())
-    sudden = times.size < 2 or float(np.ptp(np.quantile(times, (0.1, 0.9)))) < 20.0
+    sudden = _spread(times) < 20.0
     if known.is_empty() or not resets:
         return _unknown(progress, sudden=sudden)
     fleet = _Fleet(resets, window.expected)
     at, weight = known["at"].to_numpy(), known["weight"].to_numpy()
+    apart = _spread(times) > 3.0 + errors.resolution_s  # else clocks cannot tell who came first
     names = [
         fleet.name(str(pod), space) for pod, space in known.select("proxy", "namespace").iter_rows()
     ]
@@ -105,8 +106,8 @@ def align(errors: Errors, window: Window) -> Alignment:
         begins=alignment.begins(
             at, weight, own, times, groups, onset=errors.onset, resolution_s=errors.resolution_s
         ),
-        changed=alignment.contrast(changed, peers, weight, groups),
-        workloads=alignment.contrast(changed, mesh, weight, owners),
+        changed=alignment.contrast(changed, peers, weight * apart, groups),
+        workloads=alignment.contrast(changed, mesh, weight * apart, owners),
         pair=alignment.version_pair(
             changed[outbound], peers[outbound], servers[outbound], weight[outbound],
             groups[outbound], usual=_mixed(times, fleet.share_of_all(times)),
@@ -114,6 +115,11 @@ def align(errors: Errors, window: Window) -> Alignment:
         progress=progress,
         sudden=sudden,
     )  # fmt: skip
+
+
+def _spread(times: Floats) -> float:
+    """Seconds in which the middle four fifths of the proxies changed."""
+    return float(np.ptp(np.quantile(times, (0.1, 0.9)))) if times.size > 1 else 0.0
 
 
 def _unknown(progress: Finding, *, sudden: bool) -> Alignment:

@@ -197,7 +197,8 @@ def _repaired(scene: Scene, start: float, *, over: bool) -> list[Argument]:
     for other in scene.windows:
         gap = scene.errors.end - other.started_at.timestamp()
         later = other.started_at.timestamp() > start + 10.0
-        if over and later and other.kind in _AT_ONCE and -2 - blur <= gap <= 10 + 2.5 * blur:
+        near = -2 - 0.04 * lasted - blur <= gap <= 10 + 2.5 * blur
+        if over and later and other.kind in _AT_ONCE and near:
             text = f"The errors ended at another push, {clock(other.started_at.timestamp())}"
             return [Argument(2.5, text)]
     if over and lasted <= 40.0:

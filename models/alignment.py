@@ -211,7 +211,7 @@ def version_pair(
     server that has (F_s, the share of the server's proxies that have changed); h' the same for
     any client of that moment, (1 - F_c) F_s; h'' its mean over the whole window. Log odds per
     error are ln[(n + (1-n) h) / (n + (1-n) h')], n = 0.03, weighted by the number of clients, and
-    ln[(n + (1-n) h') / (n + (1-n) h'')] as a single fact. The reverse pair (new client, old
+    ln[(n + (1-n) h') / (n + (1-n) h'')] as a single fact worth 1 at the most. The reverse (new client, old
     server) is tried too and the better one taken. Because the first part compares within one
     moment, a crash in the middle of a rollout does not look like a mismatch: it hits all alike.
 
@@ -247,7 +247,7 @@ def _mixture(
         float(np.average(mixed, weights=weights)),
         float(np.average(by_chance, weights=weights)),
         max(size, effective_size(weights, groups)),
-        float(np.clip(of_clients + of_time, _FLOOR, _CEILING)),
+        float(np.clip(of_clients + min(of_time, 1.0), _FLOOR, _CEILING)),
     )
 
 
