@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 
-from pipelines.formats.layouts import find_time, put_details, put_request, read_end, read_untimed
+from pipelines.formats.layouts import find_time, read_end, read_untimed
+from pipelines.formats.parts import put_details, put_request
 from pipelines.formats.values import (
     ELIDED,
     FLAGS,
