@@ -31,6 +31,9 @@ FORGET = timedelta(hours=24)
 GONE = timedelta(hours=2)
 """A proxy is forgotten when nothing was heard of it this long: at all, or since it left."""
 
+STEADY_AFTER = timedelta(seconds=5)
+"""Endpoints come with a full push or a connection within this time; later ones are news."""
+
 MAX_PROXIES = 100_000
 MAX_RECONCILES = 16
 
@@ -53,6 +56,10 @@ class Event(NamedTuple):
     reason: str | None = None
     error: str | None = None
     source: str | None = None
+
+    def is_steady(self) -> bool:
+        """Whether it is of a type that is pushed all the time: endpoints, secrets, names."""
+        return self.type in {"EDS", "SDS", "NDS"}
 
 
 def events_of(frame: pl.DataFrame) -> Iterator[Event]:

@@ -10,14 +10,14 @@ from math import sqrt
 
 import msgspec
 
-from detector.ledger import SAME_CONNECTION, Event, Proxies
+from detector.ledger import SAME_CONNECTION, STEADY_AFTER, Event, Proxies
 from detector.windows import WindowBook
 
 REPLICAS = timedelta(seconds=3)
 """Every istiod replica announces the same change within this time of the first."""
 
 REACH = timedelta(seconds=30)
-"""A proxy pushed later than this after the announcement was pushed for another reason."""
+"""A full push to one proxy later than this after an announcement belongs to another one."""
 
 DONE = timedelta(seconds=2)
 QUIET = timedelta(seconds=10)
@@ -114,20 +114,15 @@ class Pushes:
         if draft is None or event.proxy is None or event.request or event.full is False:
             return
         age = event.time - draft.started_at
-        if event.proxy in draft.reconciled:
-            if timedelta(0) <= age <= REACH:
-                self._book.touch(draft, event.time)
+        if age < timedelta(0) or (event.is_steady() and age > STEADY_AFTER):
             return
-        proxy = self._proxies.states[event.proxy]
-        answered = (
-            event.kind == "push"
-            and proxy.connected_at is not None
-            and proxy.connected_at >= draft.started_at - SAME_CONNECTION
-        )
-        if timedelta(0) <= age <= REACH and not answered:
+        connected_at = self._proxies.states[event.proxy].connected_at
+        if connected_at is not None and connected_at >= draft.started_at - SAME_CONNECTION:
+            return
+        if event.proxy not in draft.reconciled:
             draft.reconciled[event.proxy] = event.time
             draft.expected = max(draft.expected, len(draft.reconciled))
-            self._book.touch(draft, event.time)
+        self._book.touch(draft, event.time)
 
     def refuse(self, event: Event) -> None:
         """A proxy refused a push (NACK): counted in the push, and a window of its own."""

@@ -165,10 +165,10 @@ class Ledger:
 
     def _take_of_proxy(self, event: Event) -> None:
         assert event.proxy is not None
-        event = event._replace(
-            proxy=self._proxies.full_name(event.proxy),
-            version=event.version or self._version_of(event),
-        )
+        name = self._proxies.full_name(event.proxy)
+        version = event.version or self._version_of(event)
+        if name != event.proxy or version != event.version:
+            event = event._replace(proxy=name, version=version)
         before = self._proxies.observe(event)
         if event.kind == "connect":
             if before.fresh and not self._takeovers.connect(event, before) and before.known:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from detector.ledger import Before, Event, Proxies
+from detector.ledger import STEADY_AFTER, Before, Event, Proxies
 from detector.newcomer import Newcomer
 from detector.windows import Draft, WindowBook
 
@@ -135,7 +135,10 @@ class Takeovers:
         if current is None or draft is None or event.proxy is None:
             return
         came = draft.reconciled.get(event.proxy)
-        if came is not None and timedelta(0) <= event.time - came <= PUSHED_AFTER:
+        steady = event.is_steady() and not event.request
+        if came is not None and timedelta(0) <= event.time - came <= (
+            STEADY_AFTER if steady else PUSHED_AFTER
+        ):
             current.latest = max(current.latest, event.time)
             self._book.touch(draft, event.time)
 

@@ -258,6 +258,24 @@ def test_a_push_ends_when_all_proxies_have_it_or_nobody_gets_it_any_more() -> No
     assert whole.expected == partial.expected == 20
 
 
+def test_endpoint_pushes_do_not_keep_the_window_of_a_full_push_open() -> None:
+    endpoints = [row(100 + n, "push", "web-1.shop", type="EDS") for n in range(60)]
+    rows = [*connects(20, 0, 1), row(100, "push", full=True), *endpoints]
+
+    (window,) = found(told(rows, 1000))
+
+    assert seconds(window.ended_at) == 105
+
+
+def test_a_push_to_a_large_mesh_lasts_as_long_as_proxies_get_it() -> None:
+    got = [row(100 + n, "push", name, type="CDS") for n, name in enumerate(names(60))]
+    rows = [*connects(60, 0, 1), row(100, "push", full=True), *got]
+
+    (window,) = found(told(rows, 1000))
+
+    assert (seconds(window.ended_at), len(window.reconciled)) == (159, 60)
+
+
 def test_a_push_is_a_window_even_if_nothing_tells_which_proxies_there_are() -> None:
     (window,) = found(told([row(100, "push", full=True)], 200))
 
