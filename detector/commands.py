@@ -22,6 +22,7 @@ from detector.replaying import Inputs, Outcome
 from detector.replaying import replay as run_replay
 from detector.settings import Settings, describe
 from detector.signatures import catalogue
+from detector.store import Store
 from pipelines.explain import explain as explain_line
 from pipelines.formats.catalogue import FORMATS
 from pipelines.formats.custom import AccessFormat
@@ -45,8 +46,8 @@ def replay(options: argparse.Namespace, settings: Settings) -> int:
         )
     labels = truth.read_truth(options.truth) if options.truth else None
     console = Console(stderr=options.out == Path("-"), quiet=options.quiet)
-    with _progress(quiet=options.quiet) as on_progress:
-        outcome = run_replay(inputs, settings, on_progress)
+    with _store(options.store, settings) as store, _progress(quiet=options.quiet) as on_progress:
+        outcome = run_replay(inputs, settings, on_progress, store)
     incidents = outcome.worker.incidents
     found = [msgspec.to_builtins(documents.document(one)) for one in incidents]
     console.print(table.incidents(incidents))
@@ -170,6 +171,16 @@ def _warn(outcome: Outcome) -> None:
             "Give each pod's log as a file of its own, or raise detection.lateness_s.",
             markup=False,
         )
+
+
+@contextmanager
+def _store(url: str | None, settings: Settings) -> Iterator[Store | None]:
+    """The store that was asked for, held while the block runs."""
+    if url is None:
+        yield None
+    else:
+        with Store.open(url, settings=settings.store) as store:
+            yield store
 
 
 @contextmanager

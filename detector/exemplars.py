@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+import msgspec
 import polars as pl
 
 from detector.redaction import redact
@@ -83,6 +84,15 @@ class ExemplarLog:
             if incident.started_at <= line[0] <= end
         ]
         return [text for _, text in sorted(fitting)[:PER_KIND]]
+
+    def snapshot(self) -> bytes:
+        """Everything kept, to be stored."""
+        return msgspec.msgpack.encode(list(self._lines.items()))
+
+    def restore(self, state: bytes) -> None:
+        """Go on from a snapshot."""
+        kept = msgspec.msgpack.decode(state, type=list[tuple[_Kind, list[tuple[datetime, str]]]])
+        self._lines = dict(kept)
 
     def _line(self, value: bytes, batch: Batch, row: dict[str, object]) -> str | None:
         for record in peel(value):

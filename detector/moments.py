@@ -54,13 +54,11 @@ class MomentLog:
 
     def snapshot(self) -> bytes:
         """Everything remembered, to be stored."""
-        buffer = io.BytesIO()
-        self._all().write_ipc(buffer, compression="zstd")
-        return buffer.getvalue()
+        return packed(self._all())
 
     def restore(self, state: bytes) -> None:
         """Go on from a snapshot."""
-        self._frames = [pl.read_ipc(io.BytesIO(state))]
+        self._frames = [unpacked(state)]
 
     def _rows(self) -> int:
         return sum(frame.height for frame in self._frames)
@@ -86,3 +84,15 @@ def of_rollup(rollup: pl.DataFrame) -> pl.DataFrame:
         .select(*(pl.col(c) for c in schema.MOMENTS if c in known or c in rollup.columns))
         .select(pl.col(name).cast(dtype) for name, dtype in schema.MOMENTS.items())
     )
+
+
+def packed(frame: pl.DataFrame) -> bytes:
+    """A frame as bytes to be stored: Arrow IPC under zstd."""
+    buffer = io.BytesIO()
+    frame.write_ipc(buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def unpacked(state: bytes) -> pl.DataFrame:
+    """The frame that `packed` made bytes of."""
+    return pl.read_ipc(io.BytesIO(state))

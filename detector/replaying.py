@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from detector.errors import InputError
+from detector.record import Record
 from detector.settings import Settings
+from detector.store import Store
 from detector.worker import NEVER, Worker
 from pipelines.inputs import Input
 from pipelines.replay import Replay
@@ -55,26 +57,35 @@ class Outcome:
         }
 
 
-def replay(inputs: Inputs, settings: Settings, on_progress: OnProgress) -> Outcome:
+def replay(
+    inputs: Inputs, settings: Settings, on_progress: OnProgress, store: Store | None = None
+) -> Outcome:
     """Read everything once, in the order of its events.
 
     Args:
         inputs: paths, globs or ``-``.
         settings: the whole tree.
         on_progress: called after every batch.
+        store: where to keep incidents and state. If it holds the state of an earlier replay,
+            that goes on: what was read then is not read again.
 
     Raises:
         InputError: nothing at all could be read.
+        StoreError: the store could not be written.
     """
     worker = Worker(settings)
     outcome = Outcome(worker)
+    record = Record(store, worker, settings.store.commit_s)
     if inputs.rollups:
         _replay_rollups(inputs, outcome, on_progress)
     else:
         source = Replay([*_named(inputs.access, "access"), *_named(inputs.control, "control")])
-        _drain(source, outcome, on_progress)
+        source.seek(record.resume())
+        _drain(source, outcome, record, on_progress)
+    worker.finish()
+    record.close()
     outcome.counts += worker.counts
-    if not outcome.entries:
+    if not outcome.entries and not record.resumed:
         raise _nothing(outcome, inputs)
     return outcome
 
@@ -83,7 +94,7 @@ def _named(paths: Iterable[str], kind: str) -> list[Input]:
     return [Input(path, "access" if kind == "access" else "control-plane") for path in paths]
 
 
-def _drain(source: Replay, outcome: Outcome, on_progress: OnProgress) -> None:
+def _drain(source: Replay, outcome: Outcome, record: Record, on_progress: OnProgress) -> None:
     """Read all files side by side; the watermark is that of the file furthest behind."""
     worker = outcome.worker
     reached: dict[str, datetime] = {}
@@ -97,8 +108,9 @@ def _drain(source: Replay, outcome: Outcome, on_progress: OnProgress) -> None:
         if watermark is not None and watermark > judged:
             worker.advance(watermark)
             judged = watermark
+        record.read(batch)
         on_progress(source.progress())
-    worker.finish()
+    record.commit()
     outcome.problems += source.problems
     source.close()
 
@@ -118,7 +130,6 @@ def _replay_rollups(inputs: Inputs, outcome: Outcome, on_progress: OnProgress) -
         on_progress(counts.progress())
     outcome.counts.update({f"reject/{reason}": n for reason, n in counts.rejects.items()})
     outcome.problems += counts.problems
-    worker.finish()
 
 
 def _nothing(outcome: Outcome, inputs: Inputs) -> InputError:

@@ -1,0 +1,78 @@
+"""What a replay leaves in the store as it goes: state and read positions, one commit a step."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from detector import clock
+from detector.store import Step, Store
+from detector.worker import Worker
+from pipelines.batch import Batch
+from pipelines.source import Offsets
+
+
+class Record:
+    """Commits a worker's steps; does nothing without a store.
+
+    State is committed as of the last batch read, before the last buckets are closed for want of
+    more input. So a later replay with more files goes on where this one stopped, and gives the
+    incidents that one replay of all files would have given.
+
+    Args:
+        store: where to, if anywhere.
+        worker: whose state is kept.
+        every_s: seconds between two commits at the least.
+    """
+
+    def __init__(self, store: Store | None, worker: Worker, every_s: float) -> None:
+        self._store = store
+        self._worker = worker
+        self._every_s = every_s
+        self._committed_s = clock.monotonic_s()
+        self._offsets: dict[tuple[str, int], int] = {}
+        self.resumed = False
+
+    def resume(self) -> Offsets:
+        """Restore the state of an earlier replay, if there is one; where to read on."""
+        snapshot = self._store.load() if self._store else None
+        if snapshot is None or not snapshot.states:
+            return {}
+        self._worker.restore(snapshot.states)
+        self.resumed = True
+        return snapshot.offsets
+
+    def read(self, batch: Batch) -> None:
+        """Note that a batch is in the worker's state; commit when it is time."""
+        self._offsets[batch.topic, batch.partition] = batch.next_offset
+        if clock.monotonic_s() - self._committed_s >= self._every_s:
+            self.commit()
+
+    def commit(self) -> None:
+        """Write incidents, windows, state and positions in one transaction."""
+        if self._store is None:
+            return
+        self._store.commit(
+            Step(
+                incidents=self._worker.incidents,
+                windows=self._worker.windows,
+                states=self._worker.snapshot(),
+                offsets=self._offsets,
+                time=self._event_time(),
+            )
+        )
+        self._offsets = {}
+        self._committed_s = clock.monotonic_s()
+
+    def close(self) -> None:
+        """Write what the last buckets, closed at the end of all input, have brought."""
+        if self._store is not None:
+            self._store.commit(
+                Step(
+                    incidents=self._worker.incidents,
+                    windows=self._worker.windows,
+                    time=self._event_time(),
+                )
+            )
+
+    def _event_time(self) -> datetime | None:
+        return self._worker.period[1] if self._worker.period else None
