@@ -41,7 +41,7 @@ def _is_marked(reading: Reading) -> bool:
 def _read_other_time(line: str) -> Reading | None:
     """Read a line whose time is printed in a format of the mesh's own."""
     begin = find_other_time(line)
-    if begin is None:
+    if begin is None or not begin.group(1).isascii():
         return None
     reading = read_untimed(line.rstrip(), begin.end())
     if reading is not None:

@@ -20,7 +20,6 @@ def _load(name: str) -> list[dict[str, Any]]:
 
 ACCESS = _load("access-dev.jsonl")
 ISTIOD = _load("istiod-dev.jsonl")
-DAMAGED = ("truncated", "mangled")
 
 
 def _explain(raw: str) -> dict[str, Any]:
