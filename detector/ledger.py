@@ -90,6 +90,7 @@ class Before(NamedTuple):
 
     fresh: bool  # the event is news, not another witness of the same
     known: bool  # the proxy had been connected before
+    connected_at: datetime | None
     version: str | None
     left_at: datetime | None  # when it left its control plane, if that was told
 
@@ -119,6 +120,7 @@ class Proxies:
         before = Before(
             fresh=event.kind != "connect" or _is_new(state, event),
             known=state.connected_at is not None,
+            connected_at=state.connected_at,
             version=state.version,
             left_at=_left_at(state),
         )

@@ -7,7 +7,7 @@ the result does not depend on how a stream is cut into steps.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import polars as pl
@@ -24,6 +24,7 @@ FUTURE = timedelta(minutes=5)
 """An event further ahead of the present comes from a clock that is wrong; it is left out."""
 
 SWEEP = timedelta(minutes=10)
+_EPOCH = datetime.fromtimestamp(0, tz=UTC)
 MAX_COUNTERS = 4
 ALL_COUNTERS = timedelta(minutes=10)
 """Every running istiod has pushed something, and so shown its counter, within this time."""
@@ -138,14 +139,15 @@ class Ledger:
             return
         self._clock = now
         if self._began is None:
-            self._began = self._swept = now
+            self._began = now
         self._takeovers.settle(now)
         self._pushes.settle(now)
         self._storms.settle(now)
-        if self._swept is not None and now - self._swept >= SWEEP:
-            self._proxies.evict(now)
-            self._book.trim(now)
-            self._swept = now
+        sweep = _EPOCH + (now - _EPOCH) // SWEEP * SWEEP
+        if self._swept is None or sweep > self._swept:
+            self._proxies.evict(sweep)
+            self._book.trim(sweep)
+            self._swept = sweep
 
     def _take(self, event: Event) -> None:
         if self._is_new_istiod(event):
@@ -160,7 +162,7 @@ class Ledger:
         elif event.kind == "push":
             if self._counts_anew(event):
                 self._takeovers.start(event, watched=self._observed(), inferred=True)
-            if event.full and not self._takeovers.absorbs_push(event.time):
+            if event.full and not self._takeovers.absorbs_push(event):
                 self._pushes.announce(event, observed=self._observed())
 
     def _take_of_proxy(self, event: Event) -> None:
@@ -172,10 +174,10 @@ class Ledger:
         before = self._proxies.observe(event)
         if event.kind == "connect":
             if before.fresh and not self._takeovers.connect(event, before) and before.known:
-                self._storms.reconnect(event)
+                self._storms.reconnect(event, before, observed=self._observed())
         elif event.kind in {"push", "ack"}:
             self._takeovers.follow_up(event)
-            if self._pushes.unannounced(event) and not self._takeovers.absorbs_push(event.time):
+            if self._pushes.unannounced(event) and not self._takeovers.absorbs_push(event):
                 self._pushes.announce(event, observed=self._observed())
             self._pushes.reach(event)
             if event.kind == "ack":

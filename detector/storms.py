@@ -1,4 +1,4 @@
-"""Windows of reconnect storms: many proxies at once, though no control plane started."""
+"""Windows of reconnect storms: many proxies come back at once, though no control plane started."""
 
 from __future__ import annotations
 
@@ -7,36 +7,42 @@ from math import sqrt
 
 import msgspec
 
-from detector.ledger import CONNECTION_AGE, Event, Proxies
+from detector.ledger import CONNECTION_AGE, Before, Event, Proxies
 from detector.windows import WindowBook
 
 SPAN = timedelta(seconds=30)
-SYNCHRONISED = 5.0
-"""gRPC varies the connection age by 10 % to either side. Proxies that once connected together
-therefore come back within a fifth of it: five times the even rate is still ageing, no storm."""
-
 AT_LEAST = 4
-CALM = timedelta(seconds=10)
+SIGMAS = 6.0
+
+AGED = (0.87 * CONNECTION_AGE, 1.13 * CONNECTION_AGE)
+"""gRPC varies the connection age by 10 % to either side. A proxy that comes back at that age
+comes because of it, and proxies that once connected together come back together."""
 
 
 class StormState(msgspec.Struct):
     """All that a snapshot must keep."""
 
-    recent: dict[str, datetime] = {}  # proxy -> its last reconnect, oldest first
+    recent: dict[str, datetime] = {}  # proxy -> its last early reconnect, oldest first
+    counted: int = 0  # early reconnects ever
     storm: str | None = None
+    enough: int = 0  # how many opened it
 
 
 class Storms:
-    """Watches how many known proxies reconnect within half a minute."""
+    """Watches how many known proxies reconnect early within half a minute."""
 
     def __init__(self, book: WindowBook, proxies: Proxies) -> None:
         self.state = StormState()
         self._book = book
         self._proxies = proxies
 
-    def reconnect(self, event: Event) -> None:
+    def reconnect(self, event: Event, before: Before, *, observed: timedelta) -> None:
         """A known proxy reconnected, outside of any takeover."""
         assert event.proxy is not None
+        if before.connected_at is not None:
+            age = event.time - before.connected_at
+            if AGED[0] <= age <= AGED[1]:
+                return
         recent = self.state.recent
         recent.pop(event.proxy, None)
         recent[event.proxy] = event.time
@@ -45,34 +51,41 @@ class Storms:
         if storm is not None:
             storm.reconciled.setdefault(event.proxy, event.time)
             self._book.touch(storm, event.time)
-        elif len(recent) >= self._limit():
+        elif len(recent) >= self._limit(observed):
             storm = self._book.open(
                 "reconnect-storm",
                 started_at=min(recent.values()),
                 latest=event.time,
                 expected=len(self._proxies.states),
-                reason=f"{len(recent)} proxies reconnected within {SPAN.seconds} s",
+                reason=f"{len(recent)} proxies reconnected early within {SPAN.seconds} s",
                 revision=event.revision,
             )
             storm.reconciled = dict(recent)
-            self.state.storm = storm.id
+            self.state.storm, self.state.enough = storm.id, len(recent)
             self._book.touch(storm)
+        self.state.counted += 1
 
     def settle(self, now: datetime) -> None:
-        """End a storm once its rate has fallen to what ageing connections bring."""
+        """End a storm once fewer than half as many as opened it came within the span."""
         storm = self._book.get(self.state.storm)
         if storm is None:
             return
         recent = self.state.recent
-        _forget(recent, now - CALM)
-        if len(recent) < max(1.0, self._limit() * (CALM / SPAN)):
+        _forget(recent, now - SPAN)
+        if len(recent) < self.state.enough / 2:
             self._book.close(storm)
             self.state.storm = None
 
-    def _limit(self) -> float:
-        """Reconnects in ``SPAN`` that ageing does not explain: Poisson, 6 sigma."""
-        usual = SYNCHRONISED * len(self._proxies.states) * (SPAN / CONNECTION_AGE)
-        return max(AT_LEAST, usual + 6 * sqrt(usual))
+    def _limit(self, observed: timedelta) -> float:
+        """Early reconnects in ``SPAN`` that are not usual: Poisson, 6 sigma, and at least 4.
+
+        Usual is the rate seen so far, and at least that of an evenly ageing mesh: where the
+        connection age is configured otherwise, all reconnects look early.
+        """
+        even = len(self._proxies.states) * (SPAN / CONNECTION_AGE)
+        seen = self.state.counted * (SPAN / max(observed, CONNECTION_AGE))
+        usual = max(even, seen)
+        return max(AT_LEAST, usual + SIGMAS * sqrt(usual))
 
 
 def _forget(recent: dict[str, datetime], before: datetime) -> None:

@@ -149,13 +149,15 @@ class Takeovers:
             draft.refused.add(event.proxy)
             self._book.touch(draft)
 
-    def absorbs_push(self, now: datetime) -> bool:
-        """Whether a full push now is part of a start: the new control plane catching up."""
+    def absorbs_push(self, event: Event) -> bool:
+        """Whether a full push is part of a start: the new control plane catching up."""
         current = self.state.current
-        if current is None:
+        if current is None or not (current.told or current.window):
+            return False
+        if event.version is not None and event.version != (current.version or event.version):
             return False
         recent = current.latest if current.window else current.newest_start
-        return (current.told or current.window is not None) and now - recent <= PUSHED_AFTER
+        return event.time - recent <= PUSHED_AFTER
 
     def open_window(self) -> Draft | None:
         """The window of the takeover that is going on."""

@@ -182,7 +182,7 @@ def test_only_connections_to_the_started_istiod_belong_to_its_restart() -> None:
     rows = [
         *to("a", connects(40, 0, 1, None)),
         row(100, "control-plane-start", istiod="b"),
-        *to("a", connects(10, 101, 0.5, None)),
+        *to("a", connects(3, 101, 0.5, None)),
         *to("b", connects(20, 110, 0.5, None)),
     ]
 
@@ -209,7 +209,7 @@ def test_the_counters_of_two_unnamed_istiods_do_not_look_like_restarts() -> None
         for n, count in enumerate([40, 2, 41, 3, 42, 4, 43, 5])
     ]
 
-    assert found(told([*connects(20, 0, 1), *pushes, *connects(5, 130, 1)], 1000)) == []
+    assert found(told([*connects(20, 0, 1), *pushes, *connects(3, 130, 1)], 1000)) == []
 
 
 @pytest.mark.parametrize("count", [11, 100, 2000])
@@ -218,7 +218,7 @@ def test_ageing_connections_are_no_window_even_when_they_age_together(count: int
 
 
 def test_many_proxies_that_reconnect_at_once_are_a_storm() -> None:
-    rows = [*ageing(200, 2600), *connects(120, 1000, 0.1)]
+    rows = [*ageing(200, 1600), *connects(120, 1000, 0.1)]
 
     (storm,) = found(told(rows, 3000))
 
@@ -226,6 +226,37 @@ def test_many_proxies_that_reconnect_at_once_are_a_storm() -> None:
     assert seconds(storm.started_at) == 1000
     assert 1011 <= (seconds(storm.ended_at) or 0) <= 1012
     assert len(storm.reconciled) == 120
+
+
+def test_proxies_that_leave_one_by_one_without_a_start_line_are_a_storm() -> None:
+    (storm,) = found(told([*connects(11, 0, 1, None), *connects(11, 600, 5.5, None)], 2000))
+
+    assert storm.kind == "reconnect-storm"
+    assert (seconds(storm.started_at), seconds(storm.ended_at)) == (600, 655)
+    assert len(storm.reconciled) == 11
+
+
+def test_a_shorter_connection_age_becomes_usual() -> None:
+    chance = random.Random(3)
+    rows = [
+        row(chance.uniform(0, 600) + 600 * n, "connect", name)
+        for name in names(300)
+        for n in range(30)
+    ]
+
+    assert [window for window in found(told(rows, 18_600)) if window.started_at > at(4000)] == []
+
+
+def test_the_old_control_planes_pushes_during_an_upgrade_are_windows_of_their_own() -> None:
+    rows = [
+        *connects(20, 0, 1),
+        row(100, "control-plane-start", version="1.7.5"),
+        *connects(20, 101, 4, "1.7.5"),
+        row(120, "push", full=True, version="1.6.14", proxies=15),
+        row(130, "push", full=True, version="1.7.5", proxies=6),
+    ]
+
+    assert [window.kind for window in found(told(rows, 1000))] == ["upgrade", "push"]
 
 
 def test_one_proxy_in_a_crash_loop_is_no_storm() -> None:
@@ -430,7 +461,7 @@ def test_proxies_that_left_are_forgotten_and_those_that_stay_silent_too() -> Non
     assert ledger.proxies.keys() == {"web-1.shop", "web-2.shop"}
     assert ledger.namespace_of("web-0") is None
 
-    ledger.step(frame([]), at(24 * 3600 + 60))
+    ledger.step(frame([]), at(24 * 3600 + 600))
     assert ledger.proxies.keys() == {"web-2.shop"}
 
 
