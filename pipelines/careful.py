@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from pipelines import schema
-from pipelines.columns_text import MAX_DURATION_MS, PROBE
+from pipelines.columns_checks import MAX_DURATION_MS, PROBE
 from pipelines.recognise import Entry
 from pipelines.record import Record
 

@@ -16,7 +16,18 @@ import msgspec
 import polars as pl
 from msgspec import UNSET, UnsetType
 
-from pipelines.columns_text import MAX_DURATION_MS, PROBE, STRINGS, TABLE
+from pipelines.columns_checks import (
+    ADDRESSES,
+    MAX_DURATION_MS,
+    PROBE,
+    STRINGS,
+    TABLE,
+    not_elided,
+    nothing,
+    or_null,
+    sound_addresses,
+    sound_flags,
+)
 from pipelines.formats.keys import ISTIO_KEYS
 from pipelines.timestamps import read_times
 
@@ -67,6 +78,7 @@ class _Message(_Entry, gc=False, rename={"mark": "_p", "flag": "_partial", "pod"
 
 _MESSAGES = msgspec.json.Decoder(_Message)
 _ENTRIES = msgspec.json.Decoder(_Entry)
+_OBJECTS = msgspec.json.Decoder(_Object)
 _GETTERS = {name: attrgetter(name) for name in _Entry.__struct_fields__}
 _OPTIONAL = ("user_agent", *STRINGS)
 _BESIDE = frozenset(
@@ -159,7 +171,7 @@ def _inner(text: str) -> _Entry | None:
 def _table(found: _Found) -> tuple[pl.DataFrame, list[bytes]]:
     """The entries that are sound as a frame of ``TABLE`` and ``row``, and their keys."""
     if not found.entries:
-        return pl.DataFrame(schema={**TABLE, "row": pl.UInt32}), []
+        return nothing(), []
     try:
         frame = _frame(found.entries)
     except ValueError:  # polars refuses UNSET
@@ -172,7 +184,9 @@ def _table(found: _Found) -> tuple[pl.DataFrame, list[bytes]]:
         & pl.col("duration").is_between(0, MAX_DURATION_MS)
         & (pl.col("bytes_sent") >= 0)
         & (pl.col("bytes_received") >= 0)
-        & pl.col("response_flags").is_not_null()
+        & sound_flags(frame["response_flags"])
+        & sound_addresses(ADDRESSES)
+        & not_elided(STRINGS)
     ).to_series()
     sound = sound.fill_null(value=False)
     table = (
@@ -183,7 +197,7 @@ def _table(found: _Found) -> tuple[pl.DataFrame, list[bytes]]:
             .dt.replace_time_zone("UTC")
             .alias("time"),
             pl.col("response_code").cast(pl.Int32, strict=False),
-            *(pl.when(pl.col(name) != "-").then(name) for name in STRINGS),
+            *map(or_null, STRINGS),
             pl.col("user_agent").str.starts_with(PROBE).fill_null(value=False).alias("probe"),
         )
         .filter(sound)
@@ -210,7 +224,8 @@ def _numbers(name: str, values: list[Number]) -> pl.Series:
         return pl.Series(name, values, pl.Int64)
     except (TypeError, OverflowError):
         texts = [None if value is None else str(value) for value in values]
-        return pl.Series(name, texts, pl.String).cast(pl.Int64, strict=False)
+        plain = pl.Series(name, texts, pl.String).str.extract(r"^(\d{1,19})$")
+        return plain.cast(pl.Int64, strict=False)
 
 
 def _complete(found: _Found) -> _Found:
@@ -221,7 +236,7 @@ def _complete(found: _Found) -> _Found:
     ):
         missing = [name for name in _OPTIONAL if getattr(entry, name) is UNSET]
         if missing:
-            if not _is_default(frozenset(msgspec.json.decode(text, type=_Object))):
+            if not _is_default(_keys(text)):
                 continue
             for name in missing:
                 setattr(entry, name, None)
@@ -229,7 +244,14 @@ def _complete(found: _Found) -> _Found:
     return kept
 
 
+def _keys(text: bytes | str) -> frozenset[str]:
+    try:
+        return frozenset(_OBJECTS.decode(text))
+    except _UNREADABLE:
+        return frozenset()
+
+
 @lru_cache(maxsize=4096)
 def _is_default(keys: frozenset[str]) -> bool:
     """Whether no key of a document may be another name of one of the fields."""
-    return all(key in ISTIO_KEYS or key in _BESIDE for key in keys)
+    return bool(keys) and all(key in ISTIO_KEYS or key in _BESIDE for key in keys)

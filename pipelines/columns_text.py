@@ -15,40 +15,24 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from pipelines.columns_checks import (
+    ADDRESSES,
+    MAX_DURATION_MS,
+    MAX_LINE,
+    PROBE,
+    STRINGS,
+    nothing,
+    or_null,
+    sound_addresses,
+    sound_flags,
+)
+from pipelines.formats.values import is_address_list
 from pipelines.timestamps import read_times
 
 Rows = npt.NDArray[np.uint32]
 
-MAX_DURATION_MS = 10 * 366 * 86_400_000
-"""A stream open for more than ten years is a broken number."""
-
-PROBE = "kube-probe/"
-"""How the kubelet's health checks name themselves (k8s.io/kubernetes, pkg/probe/http)."""
-
 _QUOTE = ord('"')
 
-
-STRINGS = (
-    "response_code_details",
-    "upstream_transport_failure_reason",
-    "upstream_cluster",
-    "authority",
-    "requested_server_name",
-    "downstream_local_address",
-    "downstream_remote_address",
-    "upstream_host",
-)
-"""The text fields that the rollup needs and that print ``-`` for null."""
-
-TABLE: dict[str, pl.DataType | type[pl.DataType]] = {
-    "time": pl.Datetime("us", "UTC"),
-    "response_code": pl.Int32,
-    "response_flags": pl.String,
-    "bytes_sent": pl.Int64,
-    **dict.fromkeys(STRINGS, pl.String),
-    "probe": pl.Boolean,
-}
-"""What a fast reader makes of access log entries, besides who wrote them."""
 
 _WANTED = {
     "start_time",
@@ -57,9 +41,24 @@ _WANTED = {
     "bytes_received",
     "bytes_sent",
     "duration_ms",
+    "upstream_service_time_ms",
     "user_agent",
     *STRINGS,
 }
+_NUMBERS = ("bytes_received", "bytes_sent", "duration_ms")
+_BARE = (
+    "response_code_details",
+    "upstream_cluster",
+    "downstream_local_address",
+    "downstream_remote_address",
+    "requested_server_name",
+)
+"""Texts without quotes: never empty, so that a lost token shows."""
+
+_QUOTED = ("upstream_transport_failure_reason", "user_agent", "authority", "upstream_host")
+
+_UNUSUAL = (b"\\", b"\x1b", b"...", b"\xe2\x80\xa6")
+"""Escapes, colours and ellipses: signs that a line was handled on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ class Layout:
 
     @property
     def last(self) -> str:
-        """The field that is there only if all tokens are; so its ``-`` is kept."""
+        """The field that is there only if all tokens are; never empty."""
         return self.columns[-2]
 
     @property
@@ -87,14 +86,14 @@ class Layout:
         return self.columns[-1]
 
     @property
-    def unmapped(self) -> frozenset[str]:
-        """Fields whose ``-`` the reader must not turn into null."""
-        return frozenset({self.last})
-
-    @property
     def kept(self) -> frozenset[str]:
         """The columns to read at all: each costs time."""
-        return frozenset({*_WANTED, self.last, self.beyond})
+        return frozenset({*_WANTED, *self.extra, self.last, self.beyond})
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """Envoy's own layout is short; other formats resemble it, but for this header."""
+        return () if "upstream_cluster" in self.places else ("x_forwarded_for",)
 
 
 def _layout(name: str, fields: str, quotes: int) -> Layout:
@@ -162,15 +161,27 @@ def _read_layout(
     """
     body = b"\n".join(lines) if body is None else body
     quotes = np.count_nonzero(np.frombuffer(body, np.uint8) == _QUOTE)
-    if quotes == layout.quotes * len(lines):
+    if quotes == layout.quotes * len(lines) and _is_usual(body):
         table = _split(body, rows, layout)
         if len(table) == len(lines):
             return table
-    even = np.array([line.count(b'"') == layout.quotes for line in lines], dtype=np.bool_)
+    even = np.array(
+        [
+            line.count(b'"') == layout.quotes
+            and len(line) <= MAX_LINE
+            and _is_usual(line)
+            and _is_utf8(line)
+            for line in lines
+        ],
+        dtype=np.bool_,
+    )
     if not even.any():
-        return _nothing()
-    lines = [line for line in _select(lines, even) if line.isascii() or _is_utf8(line)]
-    return _split(b"\n".join(lines), rows[even], layout)
+        return nothing()
+    return _split(b"\n".join(_select(lines, even)), rows[even], layout)
+
+
+def _is_usual(text: bytes) -> bool:
+    return not any(sign in text for sign in _UNUSUAL)
 
 
 def _select(lines: Sequence[bytes], keep: npt.NDArray[np.bool_]) -> list[bytes]:
@@ -181,48 +192,56 @@ def _split(body: bytes, rows: Rows, layout: Layout) -> pl.DataFrame:
     """The rows of ``body`` that fit; none when rows and lines do not match one to one."""
     tokens = _tokens(body, layout)
     if tokens is None or len(tokens) != len(rows):
-        return _nothing()
+        return nothing()
     micros, timed = read_times(tokens["start_time"], before=1, after=1)
-    duration = pl.col("duration_ms").cast(pl.Int64, strict=False)
-    strings = [
-        pl.when(pl.col(name) != "-").then(name) if name in layout.unmapped else pl.col(name)
-        for name in STRINGS
-        if name in layout.places
-    ]
-    return (
-        tokens.with_columns(
-            pl.col("response_code").cast(pl.Int32, strict=False),
-            pl.col("bytes_sent").cast(pl.Int64, strict=False),
-            pl.col("bytes_received").cast(pl.Int64, strict=False),
-            duration,
-            *strings,
-            *(pl.lit(None, pl.String).alias(n) for n in STRINGS if n not in layout.places),
-            pl.Series("row", rows),
-            pl.Series("timed", timed),
-            pl.Series("start", micros),
-        )
-        .filter(
-            pl.col(layout.last).is_not_null(),
-            pl.col(layout.beyond).is_null(),
-            pl.col("timed"),
-            pl.col("response_code").is_between(0, 999),
-            pl.col("duration_ms").is_between(0, MAX_DURATION_MS),
-            pl.col("bytes_sent") >= 0,
-            pl.col("bytes_received") >= 0,
-        )
-        .select(
-            (pl.col("start") + pl.col("duration_ms") * 1000)
-            .cast(pl.Datetime("us"))
-            .dt.replace_time_zone("UTC")
-            .alias("time"),
-            "response_code",
-            "response_flags",
-            "bytes_sent",
-            *STRINGS,
-            pl.col("user_agent").str.starts_with(PROBE).alias("probe"),
-            "row",
-        )
+    sound = tokens.select(_sound(tokens, layout) & pl.lit(pl.Series(timed))).to_series()
+    read = tokens.with_columns(pl.Series("row", rows), pl.Series("start", micros))
+    end = pl.col("start") + pl.col("duration_ms").cast(pl.Int64, strict=False) * 1000
+    table = (read if sound.all() else read.filter(sound.fill_null(value=False))).select(
+        end.cast(pl.Datetime("us")).dt.replace_time_zone("UTC").alias("time"),
+        pl.col("response_code").cast(pl.Int32),
+        "response_flags",
+        pl.col("bytes_sent").cast(pl.Int64, strict=False),
+        *(
+            or_null(name) if name in layout.places else pl.lit(None, pl.String).alias(name)
+            for name in STRINGS
+        ),
+        pl.col("user_agent").str.starts_with(PROBE).alias("probe"),
+        "row",
     )
+    return table.filter(pl.col("time").is_not_null(), pl.col("bytes_sent").is_not_null())
+
+
+def _sound(tokens: pl.DataFrame, layout: Layout) -> pl.Expr:
+    """Whether all tokens are there, and are what their places demand."""
+    took = pl.col("upstream_service_time_ms")
+    checks = [
+        pl.col(layout.last).is_not_null(),
+        pl.col(layout.beyond).is_null(),
+        _digits(pl.col("response_code")) & (pl.col("response_code").str.len_bytes() <= 3),
+        *(_digits(pl.col(name)) for name in _NUMBERS),
+        pl.col("duration_ms").cast(pl.Int64, strict=False) <= MAX_DURATION_MS,
+        (took == "-") | _digits(took),
+        sound_flags(tokens["response_flags"]),
+        sound_addresses([name for name in ADDRESSES if name in layout.places]),
+        *(pl.col(name).is_not_null() for name in _BARE if name in layout.places),
+        *(
+            # Where a quote is left over, another token lacks its own.
+            ~pl.col(name).str.contains('"', literal=True)
+            for name in _QUOTED
+            if name in layout.places
+        ),
+    ]
+    if layout.extra:
+        forwarded = tokens["x_forwarded_for"].unique()
+        listed = [text for text in forwarded if text is not None and is_address_list(text)]
+        checks.append(pl.col("x_forwarded_for").is_in(listed))
+    return pl.all_horizontal(checks)
+
+
+def _digits(text: pl.Expr) -> pl.Expr:
+    """Whether a token is a number without sign."""
+    return text.cast(pl.Int64, strict=False).is_not_null() & (text >= "0")
 
 
 def _tokens(body: bytes, layout: Layout) -> pl.DataFrame | None:
@@ -235,17 +254,12 @@ def _tokens(body: bytes, layout: Layout) -> pl.DataFrame | None:
         separator=" ",
         has_header=False,
         schema=dict.fromkeys(columns, pl.String),
-        null_values={c: "-" for c in columns if c in STRINGS and c not in layout.unmapped},
         truncate_ragged_lines=True,
     )
     try:
         return source.select(c for c in columns if c in layout.kept).collect().slice(1)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return None
-
-
-def _nothing() -> pl.DataFrame:
-    return pl.DataFrame(schema={**TABLE, "row": pl.UInt32})
 
 
 def _is_utf8(line: bytes) -> bool:

@@ -1,0 +1,84 @@
+"""What the fast readers have in common: the columns they make, and when to doubt a value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import polars as pl
+
+from pipelines.formats.values import ELIDED, FLAGS
+
+ADDRESSES = ("downstream_local_address", "downstream_remote_address", "upstream_host")
+
+STRINGS = (
+    "response_code_details",
+    "upstream_transport_failure_reason",
+    "upstream_cluster",
+    "authority",
+    "requested_server_name",
+    *ADDRESSES,
+)
+"""The text fields that the rollup needs and that print ``-`` for null."""
+
+TABLE: dict[str, pl.DataType | type[pl.DataType]] = {
+    "time": pl.Datetime("us", "UTC"),
+    "response_code": pl.Int32,
+    "response_flags": pl.String,
+    "bytes_sent": pl.Int64,
+    **dict.fromkeys(STRINGS, pl.String),
+    "probe": pl.Boolean,
+}
+"""What a fast reader makes of access log entries, besides who wrote them."""
+
+MAX_DURATION_MS = 10 * 366 * 86_400_000
+"""A stream open for more than ten years is a broken number."""
+
+MAX_LINE = 64 * 1024
+"""Longer ones are for the careful path to refuse."""
+
+PROBE = "kube-probe/"
+"""How the kubelet's health checks name themselves (k8s.io/kubernetes, pkg/probe/http)."""
+
+_FLAGS = re.compile(FLAGS)
+
+
+def nothing() -> pl.DataFrame:
+    """No rows, of ``TABLE`` and the row's number."""
+    return pl.DataFrame(schema={**TABLE, "row": pl.UInt32})
+
+
+def sound_flags(flags: pl.Series) -> pl.Expr:
+    """Whether flags are what Envoy prints; the set is open, the grammar is not."""
+    known = [text for text in flags.unique() if text is not None and _FLAGS.fullmatch(text)]
+    if len(known) == flags.n_unique():
+        return pl.lit(value=True)
+    return pl.col(flags.name).is_in(known)
+
+
+def sound_addresses(names: Sequence[str]) -> pl.Expr:
+    """Whether addresses are ``-``, null, or more than digits: an IP, a name or a path."""
+    checks = []
+    for name in names:
+        text = pl.col(name)
+        whole = (
+            text.str.contains(".", literal=True)
+            | text.str.contains("[", literal=True)
+            | text.str.contains("/", literal=True)
+        ) & ~text.str.contains(" ", literal=True)
+        checks.append(whole | text.is_null() | (text == "-"))
+    return pl.all_horizontal(checks)
+
+
+def not_elided(names: Sequence[str]) -> pl.Expr:
+    """Whether no text was shortened by a person to its beginning and some dots."""
+    return pl.all_horizontal(
+        ~pl.col(name).str.ends_with(dots).fill_null(value=False)
+        for name in names
+        for dots in ELIDED
+    )
+
+
+def or_null(name: str) -> pl.Expr:
+    """A text without what stands for nothing."""
+    return pl.when((pl.col(name) != "-") & (pl.col(name) != "")).then(name)
