@@ -35,6 +35,9 @@ STEADY_AFTER = timedelta(seconds=5)
 """Endpoints come with a full push or a connection within this time; later ones are news."""
 
 MAX_PROXIES = 100_000
+SURPLUS = 10_000
+"""Proxies kept for good, and those let in above that before the longest unheard make room."""
+
 MAX_RECONCILES = 16
 
 
@@ -112,6 +115,8 @@ class Proxies:
         name = event.proxy or ""
         state = self.states.get(name)
         if state is None:
+            if len(self.states) >= MAX_PROXIES + SURPLUS:
+                self.evict(event.time)
             pod, namespace = _parted(name)
             state = self.states.pop(pod, None) or ProxyState(seen=event.time)
             self.states[name] = state

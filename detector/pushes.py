@@ -30,6 +30,7 @@ STORM_HISTORY = timedelta(minutes=30)
 """A storm is more full pushes a minute than the usual rate explains (Poisson, 5 sigma), and at
 least 6; the usual rate is that of the time before, taken as half an hour at the least."""
 
+MAX_RECENT = 200
 NACK_QUIET = timedelta(seconds=60)
 
 
@@ -119,9 +120,8 @@ class Pushes:
         connected_at = self._proxies.states[event.proxy].connected_at
         if connected_at is not None and connected_at >= draft.started_at - SAME_CONNECTION:
             return
-        if event.proxy not in draft.reconciled:
-            draft.reconciled[event.proxy] = event.time
-            draft.expected = max(draft.expected, len(draft.reconciled))
+        draft.reconcile(event.proxy, event.time)
+        draft.expected = max(draft.expected, len(draft.reconciled))
         self._book.touch(draft, event.time)
 
     def refuse(self, event: Event) -> None:
@@ -129,7 +129,7 @@ class Pushes:
         assert event.proxy is not None
         push = self._book.get(self.state.push)
         if push is not None:
-            push.refused.add(event.proxy)
+            push.refuse(event.proxy)
             self._book.touch(push)
         draft = self._book.get(self.state.nack)
         if draft is None:
@@ -144,8 +144,8 @@ class Pushes:
                 revision=event.revision,
             )
             self.state.nack = draft.id
-        draft.refused.add(event.proxy)
-        draft.reconciled.setdefault(event.proxy, event.time)
+        draft.refuse(event.proxy)
+        draft.reconcile(event.proxy, event.time)
         draft.expected = len(draft.refused)
         self._book.touch(draft, event.time)
 
@@ -186,7 +186,7 @@ class Pushes:
     def _count(self, time: datetime, observed: timedelta) -> None:
         state = self.state
         self._forget_counted(time)
-        state.recent.append(time)
+        state.recent = [*state.recent[-MAX_RECENT:], time]
         usual = state.counted * (STORM_SPAN / max(observed, STORM_HISTORY))
         storm = self._book.get(state.storm)
         if storm is not None:

@@ -49,7 +49,7 @@ class Storms:
         _forget(recent, event.time - SPAN)
         storm = self._book.get(self.state.storm)
         if storm is not None:
-            storm.reconciled.setdefault(event.proxy, event.time)
+            storm.reconcile(event.proxy, event.time)
             self._book.touch(storm, event.time)
         elif len(recent) >= self._limit(observed):
             storm = self._book.open(

@@ -109,18 +109,20 @@ class Takeovers:
 
     def connect(self, event: Event, before: Before) -> bool:
         """A proxy connected; tells whether that belongs to a takeover."""
-        version = event.version
         current = self.state.current
         if current is None or not current.answers(event):
-            current = self._moves_without_start(event, before, version)
-        if current is None or event.proxy is None:
+            current = self._moves_without_start(event, before)
+        if current is None or not current.plausible or event.proxy is None:
             return False
         draft = self._book.get(current.window)
-        came = current.moved if draft is None else draft.reconciled
-        if event.proxy in came:
-            came[event.proxy] = min(came[event.proxy], event.time)
+        if draft is not None:
+            again = event.proxy in draft.reconciled
+            draft.reconcile(event.proxy, event.time)
+        else:
+            again = event.proxy in current.moved
+            current.moved.setdefault(event.proxy, event.time)
+        if again:
             return True
-        came[event.proxy] = event.time
         current.latest = max(current.latest, event.time)
         if event.proxy in current.waiting or not current.expected:
             current.waiting.discard(event.proxy)
@@ -146,7 +148,7 @@ class Takeovers:
         """A proxy refused what it got (NACK) while it came over."""
         draft = self.open_window()
         if draft is not None and event.proxy in draft.reconciled:
-            draft.refused.add(event.proxy)
+            draft.refuse(event.proxy)
             self._book.touch(draft)
 
     def absorbs_push(self, event: Event) -> bool:
@@ -218,7 +220,7 @@ class Takeovers:
 
     def _publish(self, current: Newcomer, draft: Draft | None, now: datetime) -> None:
         if draft is None:
-            if not current.plausible or not current.beyond_ageing(now):
+            if not current.beyond_ageing(now):
                 return
             draft = self._book.open(
                 "restart",
@@ -238,13 +240,12 @@ class Takeovers:
             draft.reason = "proxies leave a control plane that goes on serving, one by one"
         self._book.touch(draft, now)
 
-    def _moves_without_start(
-        self, event: Event, before: Before, version: str | None
-    ) -> Newcomer | None:
+    def _moves_without_start(self, event: Event, before: Before) -> Newcomer | None:
         """Begin a takeover for a proxy that came back to another version, start or no start.
 
         Stragglers of the last upgrade, less than a tenth of the mesh, begin no new one.
         """
+        version = event.version
         if version is None or before.version is None or version == before.version:
             return None
         current = self.state.current

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from detector.ledger import MAX_PROXIES
 from detector.settings import WindowSettings
 from detector.types import Window, WindowKind
 
@@ -36,6 +37,19 @@ class Draft(msgspec.Struct):
     revision: str | None = None
     reconciled: dict[str, datetime] = {}
     refused: set[str] = set()
+
+    def reconcile(self, proxy: str, time: datetime) -> None:
+        """Note that a proxy took the window's change on; its first time counts."""
+        known = self.reconciled.get(proxy)
+        if known is not None:
+            self.reconciled[proxy] = min(known, time)
+        elif len(self.reconciled) < MAX_PROXIES:
+            self.reconciled[proxy] = time
+
+    def refuse(self, proxy: str) -> None:
+        """Note that a proxy refused it."""
+        if len(self.refused) < MAX_PROXIES:
+            self.refused.add(proxy)
 
     def freeze(self) -> Window:
         """The window as others see it, sharing nothing with this draft."""
@@ -102,6 +116,8 @@ class WindowBook:
         revision: str | None = None,
     ) -> Draft:
         """Open a window; its id is made of its start, so that a replay gives it again."""
+        if len(self.state.drafts) >= MAX_WINDOWS:
+            self._drop_oldest()
         stem = f"w{started_at:%Y%m%d%H%M%S}{started_at.microsecond // 1000:03d}"
         serial = 1
         while (name := f"{stem}-{serial}") in self.state.drafts:
@@ -192,6 +208,13 @@ class WindowBook:
             surplus -= 1
             del drafts[name]
             self._frozen.pop(name, None)
+
+    def _drop_oldest(self) -> None:
+        for name, draft in self.state.drafts.items():
+            if draft.ended_at is not None:
+                del self.state.drafts[name]
+                self._frozen.pop(name, None)
+                return
 
     def _window(self, name: str) -> Window:
         window = self._frozen.get(name)

@@ -490,6 +490,43 @@ def test_the_coverage_counts_overlapping_windows_and_open_ones_once() -> None:
     assert ledger.coverage("upgrade") == 0
 
 
+def test_a_flood_of_windows_pushes_out_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detector.windows.MAX_WINDOWS", 10)
+    flips = [
+        row(100 + n, ("nack", "ack")[n % 2], "web-1.shop", type="LDS", error="no")
+        for n in range(200)
+    ]
+
+    windows = found(told([*connects(5, 0, 1), *flips], 400))
+
+    assert len(windows) == 10
+    assert seconds(windows[-1].started_at) == 298
+
+
+def test_a_flood_of_names_pushes_out_the_longest_unheard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detector.ledger.MAX_PROXIES", 100)
+    monkeypatch.setattr("detector.ledger.SURPLUS", 10)
+
+    proxies = told(connects(1000, 0, 0.1), 100).proxies
+
+    assert 100 <= len(proxies) <= 110
+    assert "web-999.shop" in proxies
+    assert "web-0.shop" not in proxies
+
+
+def test_an_upgrade_of_five_thousand_proxies_is_followed_to_the_last() -> None:
+    rows = [
+        *connects(5000, 0, 0.3),
+        row(1600, "control-plane-start", version="1.7.5"),
+        *connects(5000, 1601, 0.1, "1.7.5"),
+    ]
+
+    (window,) = found(told(rows, 3000))
+
+    assert (window.expected, len(window.reconciled)) == (5000, 5000)
+    assert seconds(window.ended_at) == pytest.approx(1601 + 499.9)
+
+
 def stories() -> list[Row]:
     """An upgrade, a restart, pushes, refusals and a storm."""
     chance = random.Random(7)
