@@ -10,7 +10,7 @@ import polars as pl
 
 from detector.arguments import Argument, from_clients, of_signals
 from detector.evidence import Errors, gather
-from detector.suspects import NAMES, Scene, Suspect, suspect
+from detector.suspects import NAMES, Scene, Suspect, habit, suspect
 from detector.types import Attribution, Cause, Incident, Window
 from models.coincidence import probability
 
@@ -70,18 +70,6 @@ def explain(case: Case) -> Attribution:
     if errors.frame.is_empty():
         reason = "No single errors above the baseline are at hand, so nothing could be compared"
         return Attribution("unknown", None, 0.5, [], [reason])
-    signals = of_signals(errors)
-    ranked = _rank(case, errors)
-    best = ranked[0] if ranked and not ranked[0].ruled_out else None
-    arguments = [*signals, *(best.arguments if best else [_absence(case, ranked)])]
-    log_odds = _TEMPER * sum(argument.log_odds for argument in arguments)
-    prior = sum(argument.log_odds for argument in signals)
-    cause = _cause(errors, log_odds, prior, best)
-    return _attribution(cause, best, arguments, log_odds, ranked)
-
-
-def _rank(case: Case, errors: Errors) -> list[Suspect]:
-    """Windows by their log odds, those ruled out last; earlier ones first among equals."""
     scene = Scene(
         errors=errors,
         history=case.history,
@@ -90,8 +78,22 @@ def _rank(case: Case, errors: Errors) -> list[Suspect]:
         observed_s=max((case.now - case.first_seen).total_seconds(), 0.0),
         now=case.now,
     )
-    suspects = [suspect(scene, window) for window in case.windows]
-    return sorted(suspects, key=lambda one: (one.ruled_out, -one.log_odds, one.window.started_at))
+    signals = of_signals(errors)
+    ranked = sorted((suspect(scene, window) for window in case.windows), key=_order)
+    best = ranked[0] if ranked and not ranked[0].ruled_out else None
+    about = [*best.arguments, *habit(scene)] if best else [_absence(case, ranked)]
+    log_odds = _TEMPER * sum(argument.log_odds for argument in [*signals, *about])
+    prior = sum(argument.log_odds for argument in signals)
+    cause = _cause(errors, log_odds, prior, best)
+    found = _attribution(cause, best, [*signals, *about], log_odds, ranked)
+    if best and errors.frame["proxy"].null_count() == errors.frame.height:
+        found.against.append("The input names no proxies, so only the timing could be compared")
+    return found
+
+
+def _order(one: Suspect) -> tuple[bool, float, datetime]:
+    """By log odds, those ruled out last; earlier windows first among equals."""
+    return one.ruled_out, -one.log_odds, one.window.started_at
 
 
 def _absence(case: Case, ranked: Sequence[Suspect]) -> Argument:

@@ -36,7 +36,7 @@ class Alignment:
     """Errors of known proxies against the times at which proxies took on a window's changes."""
 
     errors: int  # of known proxies
-    proxies: int  # that reported them
+    proxies: int  # that reported them; 0 when they could not be compared
     aligned: Finding  # with the proxy's own reconnect
     begins: Finding  # first error of each proxy with its own reconnect
     changed: Finding  # changed proxies against unchanged ones of the same workload
@@ -79,12 +79,12 @@ def align(errors: Errors, window: Window) -> Alignment:
     times = np.array(sorted(resets.values()), dtype=np.float64)
     progress = alignment.progress(errors.at, errors.weight, times)
     known = errors.frame.filter(pl.col("proxy").is_not_null())
-    sudden = _spread(times) < 20.0
-    if known.is_empty() or not resets:
-        return _unknown(progress, sudden=sudden)
+    most = times.size >= 0.8 * window.expected
+    sudden = most and _spread(times) < 20.0
+    if known.is_empty() or (most and _spread(times) <= 3.0 + errors.resolution_s):
+        return _untold(known.height, progress, sudden=sudden)
     fleet = _Fleet(resets, window.expected)
     at, weight = known["at"].to_numpy(), known["weight"].to_numpy()
-    apart = _spread(times) > 3.0 + errors.resolution_s  # else clocks cannot tell who came first
     names = [
         fleet.name(str(pod), space) for pod, space in known.select("proxy", "namespace").iter_rows()
     ]
@@ -106,8 +106,8 @@ def align(errors: Errors, window: Window) -> Alignment:
         begins=alignment.begins(
             at, weight, own, times, groups, onset=errors.onset, resolution_s=errors.resolution_s
         ),
-        changed=alignment.contrast(changed, peers, weight * apart, groups),
-        workloads=alignment.contrast(changed, mesh, weight * apart, owners),
+        changed=alignment.contrast(changed, peers, weight, groups),
+        workloads=alignment.contrast(changed, mesh, weight, owners),
         pair=alignment.version_pair(
             changed[outbound], peers[outbound], servers[outbound], weight[outbound],
             groups[outbound], usual=_mixed(times, fleet.share_of_all(times)),
@@ -122,10 +122,10 @@ def _spread(times: Floats) -> float:
     return float(np.ptp(np.quantile(times, (0.1, 0.9)))) if times.size > 1 else 0.0
 
 
-def _unknown(progress: Finding, *, sudden: bool) -> Alignment:
-    """What remains to be said when no proxy is known by name."""
+def _untold(errors: int, progress: Finding, *, sudden: bool) -> Alignment:
+    """What can be said when no proxy is known, or none changed noticeably before the others."""
     silent = alignment.SILENT
-    return Alignment(0, 0, silent, silent, silent, silent, silent, progress, sudden)
+    return Alignment(errors, 0, silent, silent, silent, silent, silent, progress, sudden)
 
 
 def _mixed(times: Floats, share: Floats) -> tuple[float, float]:

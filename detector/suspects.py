@@ -85,7 +85,6 @@ def suspect(scene: Scene, window: Window) -> Suspect:
         _aligned(found, scene.errors.resolution_s),
         *_recovery(scene, window, found, start, end),
         *_spread(scene, window),
-        *_habit(scene),
     ]
     if window.kind in _SAME_CONFIG:
         arguments.append(Argument(-2.5, f"A {name} by itself changes no configuration"))
@@ -139,10 +138,10 @@ def _aligned(found: Alignment, resolution_s: float) -> Argument:
     ways = found.explanations
     best = max(ways, key=lambda way: ways[way])
     if found.errors == 0:
-        text = "No source names the proxies behind these errors, so only their timing was compared"
-        if found.progress.size > 0:
-            follow = "follow" if found.log_odds > 0 else "do not follow"
-            text = f"The errors {follow} the pace at which proxies reconciled (proxies unknown)"
+        follow = "follow" if found.log_odds > 0 else "do not follow"
+        text = f"The errors {follow} the pace at which proxies reconciled"
+    elif found.proxies == 0:
+        text = "All proxies changed at once, so changed and unchanged ones could not be compared"
     elif found.log_odds > 0 and best == "pair":
         text = (
             f"{percent(found.pair.observed)} of the errors were between a proxy that had changed "
@@ -223,8 +222,8 @@ def _spread(scene: Scene, window: Window) -> list[Argument]:
     return []
 
 
-def _habit(scene: Scene) -> list[Argument]:
-    """Bursts of the same signals before the incident, outside all windows."""
+def habit(scene: Scene) -> list[Argument]:
+    """Bursts of the same signals before the incident, outside all windows: they need no change."""
     signals = scene.errors.frame["signal"].unique().implode()
     per_bucket = (
         scene.history.filter(pl.col("signal").is_in(signals))

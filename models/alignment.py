@@ -211,9 +211,10 @@ def version_pair(
     server that has (F_s, the share of the server's proxies that have changed); h' the same for
     any client of that moment, (1 - F_c) F_s; h'' its mean over the whole window. Log odds per
     error are ln[(n + (1-n) h) / (n + (1-n) h')], n = 0.03, weighted by the number of clients, and
-    ln[(n + (1-n) h') / (n + (1-n) h'')] as a single fact worth 1 at the most. The reverse (new client, old
-    server) is tried too and the better one taken. Because the first part compares within one
-    moment, a crash in the middle of a rollout does not look like a mismatch: it hits all alike.
+    ln[(n + (1-n) h') / (n + (1-n) h'')] as a single fact worth 1 at the most. The reverse (new
+    client, old server) is tried too and the better one taken. Because the first part compares
+    within one moment, a crash in the middle of a rollout does not look like a mismatch: it hits
+    all alike.
 
     Args:
         client_changed: whether the calling proxy had changed when the call failed.
