@@ -80,11 +80,9 @@ class RollupFiles:
                 for part in self._parts(file.path, Path(folder), buckets)
             ]
             self._rows = buckets.total()
-            for first, last in self._stretches(buckets):
+            for first, last, rows in self._stretches(buckets):
                 frame = self._read(parts, first, last)
-                self._done_rows += sum(
-                    count for time, count in buckets.items() if first <= time <= last
-                )
+                self._done_rows += rows
                 if frame.height:
                     yield frame
 
@@ -143,18 +141,15 @@ class RollupFiles:
                 times.append(start)
         return _Part(path, rows, min(times), max(times)) if times else None
 
-    def _stretches(self, buckets: Counter[datetime]) -> Iterator[tuple[datetime, datetime]]:
-        """First and last bucket of each stretch."""
-        first: datetime | None = None
-        rows = 0
-        for time in sorted(buckets):
-            first = first or time
+    def _stretches(self, buckets: Counter[datetime]) -> Iterator[tuple[datetime, datetime, int]]:
+        """First and last bucket of each stretch, and its rows."""
+        times = sorted(buckets)
+        start = rows = 0
+        for at, time in enumerate(times):
             rows += buckets[time]
-            if rows >= self._stretch_rows:
-                yield first, time
-                first, rows = None, 0
-        if first is not None:
-            yield first, max(buckets)
+            if rows >= self._stretch_rows or at == len(times) - 1:
+                yield times[start], time, rows
+                start, rows = at + 1, 0
 
     def _read(self, parts: list[_Part], first: datetime, last: datetime) -> pl.DataFrame:
         end = last + timedelta(seconds=self._bucket_s)
@@ -168,10 +163,9 @@ class RollupFiles:
     def _read_part(self, part: _Part, first: datetime, end: datetime) -> pl.DataFrame:
         dtype = part.rows.collect_schema()["time"]
         assert isinstance(dtype, pl.Datetime)
-        if dtype.time_zone is None:
-            first, end = first.replace(tzinfo=None), end.replace(tzinfo=None)
         # the column as stored, so that row groups outside can be skipped unread
-        wanted = pl.col("time").is_between(first, end, closed="left")
+        bounds = [_stored(time, dtype) for time in (first, end)]
+        wanted = pl.col("time").is_between(bounds[0], bounds[1], closed="left")
         try:
             raw = part.rows.filter(wanted).collect()
         except _DAMAGES as error:
@@ -199,6 +193,13 @@ def _is_parquet(path: str) -> bool:
             return file.read(4) == b"PAR1"
     except OSError:
         return False  # reading it as text will say what is wrong
+
+
+def _stored(time: datetime, dtype: pl.Datetime) -> pl.Expr:
+    """A time as a column of this type compares with."""
+    if dtype.time_zone is None:
+        return pl.lit(time.replace(tzinfo=None))
+    return pl.lit(time).dt.convert_time_zone(dtype.time_zone)
 
 
 def _wrong_dtypes(schema: pl.Schema) -> str | None:

@@ -17,6 +17,7 @@ from pipelines.source import FileProblem
 CHUNK_LINES = 200_000
 CHUNK_BYTES = 32 * 1024 * 1024
 COLUMNS = (*REQUIRED, "source_pod")
+_NEVER_NULL = ("time", "reporter", "response_code", "count")
 
 
 class _Row(msgspec.Struct):
@@ -58,9 +59,10 @@ class TextRollups:
                 if not lines[0].lstrip().startswith(b"{"):
                     header = _fields(lines.pop(0))
                     first += 1
-            frame = self._json(lines, first) if header is None else self._csv(lines, first, header)
-            if frame.height:
-                yield frame
+            if lines:
+                yield (
+                    self._json(lines, first) if header is None else self._csv(lines, first, header)
+                )
         self.problem = self.problem or self._reader.problem
 
     def _refused(self, line: bytes) -> bool:
@@ -77,6 +79,22 @@ class TextRollups:
         return reason is not None
 
     def _json(self, lines: Sequence[bytes], first: int) -> pl.DataFrame:
+        """Whole columns at once when every line is a plain row, else line by line."""
+        try:
+            frame = pl.read_ndjson(
+                BytesIO(b"\n".join(lines)), schema=dict.fromkeys(COLUMNS, pl.String)
+            )
+        except pl.exceptions.PolarsError:
+            return self._json_by_line(lines, first)
+        is_odd = (
+            frame.height != len(lines)
+            or max(map(len, lines)) > LINE_BYTES
+            or any(frame[name].has_nulls() for name in _NEVER_NULL)
+            or any(frame[name].str.contains(r"^[\[{]").any() for name in COLUMNS)
+        )
+        return self._json_by_line(lines, first) if is_odd else _with_lines(frame, first)
+
+    def _json_by_line(self, lines: Sequence[bytes], first: int) -> pl.DataFrame:
         rows: list[_Row] = []
         numbers: list[int] = []
         for number, line in enumerate(lines, first):
@@ -106,8 +124,7 @@ class TextRollups:
         if frame.height != len(lines) or max(map(len, lines)) > LINE_BYTES:
             return self._csv_by_line(lines, first, header)
         known = [name for name in COLUMNS if name in header]
-        line = pl.int_range(first, first + frame.height, eager=True)
-        return frame.select(known).insert_column(0, line.alias("line"))
+        return _with_lines(frame.select(known), first)
 
     def _csv_by_line(self, lines: Sequence[bytes], first: int, header: list[str]) -> pl.DataFrame:
         numbers: list[int] = []
@@ -159,6 +176,11 @@ def _text(value: str | float | list[str] | None) -> str | None:
     if isinstance(value, list):
         return ",".join(value)
     return value if value is None or isinstance(value, str) else repr(value)
+
+
+def _with_lines(frame: pl.DataFrame, first: int) -> pl.DataFrame:
+    line = pl.int_range(first, first + frame.height, eager=True).alias("line")
+    return frame.insert_column(0, line)
 
 
 def _frame(numbers: list[int], columns: dict[str, list[str | None]]) -> pl.DataFrame:
