@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pipelines.explain import explain
@@ -172,6 +172,7 @@ def test_a_whole_forged_line_inside_a_user_agent_changes_no_other_field() -> Non
     assert forged == honest | {"user_agent": agent}
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60))
 def test_whatever_a_client_calls_itself_the_rest_of_the_line_stays_true(agent: str) -> None:
     assume(agent.strip() == agent)
