@@ -62,6 +62,7 @@ class Window:
     failed: int  # of them, those that refused (NACK)
     reason: str  # in words: why this window was opened
     inferred: bool = False  # no control-plane source told; deduced from traffic
+    affects_until: datetime | None = None  # when its effects are over; None while open
 
 
 @dataclass(frozen=True, slots=True)

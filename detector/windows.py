@@ -1,7 +1,7 @@
 """The book of reconciliation windows: opened, extended, closed, remembered, measured.
 
 A window starts with the first sign of its cause and ends with the last proxy that took it on.
-Effects outlast it: ``effect_until`` adds the tails that judging and base rates count with.
+Effects outlast it: ``affects_until`` adds the tails that judging and base rates count with.
 """
 
 from __future__ import annotations
@@ -51,7 +51,20 @@ class Draft(msgspec.Struct):
         if len(self.refused) < MAX_PROXIES:
             self.refused.add(proxy)
 
-    def freeze(self) -> Window:
+    def affects_until(self, settings: WindowSettings) -> datetime | None:
+        """Until when the window's effects may show; None while it is open.
+
+        A push counts for ``push_s`` from its start, a storm for ``storm_s`` behind its end, the
+        rest for ``settle_s`` behind the last proxy.
+        """
+        if self.ended_at is None:
+            return None
+        if self.kind == "push":
+            return max(self.ended_at, self.started_at + timedelta(seconds=settings.push_s))
+        storm = self.kind in {"push-storm", "reconnect-storm"}
+        return self.ended_at + timedelta(seconds=settings.storm_s if storm else settings.settle_s)
+
+    def freeze(self, settings: WindowSettings) -> Window:
         """The window as others see it, sharing nothing with this draft."""
         return Window(
             id=self.id,
@@ -65,6 +78,7 @@ class Draft(msgspec.Struct):
             reconciled=dict(self.reconciled),
             failed=len(self.refused),
             reason=self.reason,
+            affects_until=self.affects_until(settings),
         )
 
 
@@ -75,20 +89,6 @@ class BookState(msgspec.Struct):
     covered: dict[str, float] = {}  # kind -> seconds, of dropped and closed windows
     covered_until: dict[str, datetime] = {}
     changed: set[str] = set()
-
-
-def effect_until(
-    kind: WindowKind, started_at: datetime, ended_at: datetime, settings: WindowSettings
-) -> datetime:
-    """Until when a closed window's effects may show.
-
-    A push counts for ``push_s`` from its start, a storm for ``storm_s`` behind its end, the rest
-    for ``settle_s`` behind the last proxy.
-    """
-    if kind == "push":
-        return max(ended_at, started_at + timedelta(seconds=settings.push_s))
-    storm = kind in {"push-storm", "reconnect-storm"}
-    return ended_at + timedelta(seconds=settings.storm_s if storm else settings.settle_s)
 
 
 class WindowBook:
@@ -153,7 +153,7 @@ class WindowBook:
         """End a window at its latest evidence, or at a given time."""
         draft.ended_at = max(draft.started_at, at or draft.latest)
         self.touch(draft)
-        until = effect_until(draft.kind, draft.started_at, draft.ended_at, self.settings)
+        until = draft.affects_until(self.settings) or draft.ended_at
         since = max(draft.started_at, self.state.covered_until.get(draft.kind, draft.started_at))
         gained = max(0.0, (until - since).total_seconds())
         self.state.covered[draft.kind] = self.state.covered.get(draft.kind, 0.0) + gained
@@ -167,16 +167,12 @@ class WindowBook:
 
     def windows(self, since: datetime) -> list[Window]:
         """The windows that are open or whose effects reach beyond ``since``."""
-        return sorted(
-            (
-                self._window(name)
-                for name, draft in self.state.drafts.items()
-                if draft.ended_at is None
-                or effect_until(draft.kind, draft.started_at, draft.ended_at, self.settings)
-                >= since
-            ),
-            key=_order,
-        )
+        reaching = [
+            self._window(name)
+            for name, draft in self.state.drafts.items()
+            if (until := draft.affects_until(self.settings)) is None or until >= since
+        ]
+        return sorted(reaching, key=_order)
 
     def covered_s(self, kind: WindowKind, now: datetime) -> float:
         """Seconds up to ``now`` within windows of a kind, tails included, overlaps once."""
@@ -219,7 +215,7 @@ class WindowBook:
     def _window(self, name: str) -> Window:
         window = self._frozen.get(name)
         if window is None:
-            window = self._frozen[name] = self.state.drafts[name].freeze()
+            window = self._frozen[name] = self.state.drafts[name].freeze(self.settings)
         return window
 
 

@@ -581,6 +581,23 @@ def test_every_event_told_twice_gives_the_same_windows() -> None:
     assert found(told([*rows, *rows], 1000)) == found(told(rows, 1000))
 
 
+def test_effects_outlast_a_window_by_what_the_settings_say() -> None:
+    rows = [
+        *connects(20, 0, 1),
+        row(100, "push", full=True),
+        row(200, "control-plane-start", version="1.7.5"),
+        *connects(20, 201, 1, "1.7.5"),
+    ]
+    ledger = told(rows, 400)
+    push, upgrade = found(ledger)
+
+    assert (seconds(push.ended_at), seconds(push.affects_until)) == (100, 122)
+    assert (seconds(upgrade.ended_at), seconds(upgrade.affects_until)) == (220, 235)
+    assert ledger.windows(at(122)) == [push, upgrade]
+    assert ledger.windows(at(123)) == [upgrade]
+    assert ledger.windows(at(236)) == []
+
+
 def test_a_window_is_reported_when_it_changes_and_only_then() -> None:
     ledger = told([*connects(20, 0, 1), row(100, "push", full=True)], 101)
 
