@@ -22,10 +22,6 @@ from models.contract import Flags, Floats, Ints, State
 from models.rates import PRIOR_FAILURES
 from models.spans import SPANS
 
-BURN_IN = 3
-"""Buckets with traffic before an edge is judged: what fails from its first request on is how it
-is, not news."""
-
 SETTLED_S = 8 * 3600  # after this a mesh knows itself (the prototype stayed silent until then)
 WEAK = 1.5  # rarity from which a row is worth attaching to an incident
 RELIEF = 2.3  # decades by which windows lower the threshold at the most
@@ -87,8 +83,8 @@ class Judge:
     def _judged(self, rows: Ints) -> Flags:
         """Past the burn-in; aggregates need at least two members."""
         edge = self._cat.ties.edge[rows]
-        seen = self._cat.exposure.seen[edge] > BURN_IN
-        return np.asarray(np.where(edge > 0, seen, self._cat.ties.members[rows] > 1))
+        judged = self._cat.exposure.judged()[edge]
+        return np.asarray(np.where(edge > 0, judged, self._cat.ties.members[rows] > 1))
 
     def verdicts(self, scores: Scores, alarm: Flags, end: datetime) -> dict[int, Verdict]:
         """Verdicts by row: all alarms, and series rare enough to be attached to an incident.

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
+
+import msgspec
 
 from detector.engine import Engine
 from detector.series import CONTROL_SIGNALS
 from detector.types import Attribution, Incident, Series, Verdict
 
 WORSE = 2.0  # times the excess at the last notice
+BLIND_AT_MOST = timedelta(minutes=30)  # then the traffic is gone, not the data
 WORSE_AT_LEAST = 20.0  # and this many errors more
 
 
@@ -28,6 +31,17 @@ class Member:
     alarmed: bool  # or merely attached
 
 
+class CaseState(msgspec.Struct):
+    """A case as a snapshot keeps it."""
+
+    incident: Incident
+    last_alarm: datetime
+    last_excess: datetime
+    blind: timedelta
+    noticed: float
+    members: list[Member]
+
+
 class Case:
     """An incident with what is needed to carry it on."""
 
@@ -35,6 +49,7 @@ class Case:
         self.incident = incident
         self.last_alarm = last_alarm
         self.last_excess = last_alarm
+        self.blind = timedelta()  # time without data
         self.noticed = 0.0  # excess at the last notice
         self.members: dict[Series, Member] = {}
 
@@ -59,6 +74,21 @@ class Case:
         case.alarm(verdict)
         case.total()
         case.noticed = incident.excess
+        return case
+
+    def state(self) -> CaseState:
+        """Everything that later changes depend on."""
+        members = list(self.members.values())
+        return CaseState(
+            self.incident, self.last_alarm, self.last_excess, self.blind, self.noticed, members
+        )
+
+    @classmethod
+    def of(cls, state: CaseState) -> Self:
+        """The case that `state` described."""
+        case = cls(state.incident, state.last_alarm)
+        case.last_excess, case.blind, case.noticed = state.last_excess, state.blind, state.noticed
+        case.members = {member.series: member for member in state.members}
         return case
 
     @property
@@ -87,16 +117,23 @@ class Case:
         self.incident.started_at = min(self.incident.started_at, verdict.started_at)
 
     def count(self, engine: Engine, since: datetime) -> None:
-        """Add the bucket that started at ``since`` to the members' totals."""
-        errors = expected = 0.0
+        """Add the bucket that started at ``since`` to the members' totals.
+
+        A bucket without any request is missing data, not recovery: the time does not count.
+        """
+        errors = expected = requests = 0.0
         for member in self.members.values():
             counts = engine.tally(member.series, since)
             member.errors += counts.errors
             member.requests += counts.requests
             member.expected += counts.expected
+            requests += counts.requests
             if member.alarmed:
                 errors += counts.errors
                 expected += counts.expected
+        if requests == 0 and self.blind < BLIND_AT_MOST:
+            self.blind += engine.step
+            self.last_alarm += engine.step
         if errors - expected > 2.0 * math.sqrt(expected + 0.05):
             self.last_excess = since + engine.step
 

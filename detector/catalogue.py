@@ -2,7 +2,7 @@
 
 Signals appear with their first error; an edge without a row for a signal has never shown it.
 A series of the source reporter belongs to three aggregates: its destination over all sources, its
-source over all destinations, and the mesh over all signals of reconciliation. The destination
+source over all destinations, and for signals of reconciliation the whole mesh. The destination
 reporter's lines do not name the caller, so its series join the mesh's aggregate only. Series
 towards the unknown destination (scanners) and of clients stay out of all aggregates.
 
@@ -35,9 +35,6 @@ from models.spans import Spans
 
 LEVELS = 3
 EVERYONE = "*"
-MESH_SIGNAL = "reconciliation"
-"""The signal of the mesh's aggregate: any of `CONTROL_SIGNALS`."""
-
 MAX_GROUPS = 4096  # flags are an open set; what exceeds this shares one group
 
 DOMAIN_RATES = {
@@ -171,7 +168,7 @@ class Catalogue:
             group = self._new_group(key, level)
         self.ties.group[row] = group
         self.ties.client[row] = key.signal in CLIENT_SIGNALS or key.destination == UNKNOWN
-        self.ties.control[row] = key.signal in CONTROL_SIGNALS or key.signal == MESH_SIGNAL
+        self.ties.control[row] = key.signal in CONTROL_SIGNALS
         self.peaks.begin(row, born, self.tails[group])
 
     def _new_group(self, key: Series, level: int) -> int:
@@ -194,7 +191,7 @@ class Catalogue:
             above[0] = key._replace(source=EVERYONE)
             above[1] = key._replace(destination=EVERYONE)
         if self.ties.control[row]:
-            above[2] = Series(key.reporter, EVERYONE, EVERYONE, MESH_SIGNAL)
+            above[2] = Series(key.reporter, EVERYONE, EVERYONE, key.signal)
         for level, parent in enumerate(above):
             if parent is None:
                 continue

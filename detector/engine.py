@@ -13,7 +13,7 @@ import polars as pl
 
 from detector import series as coding
 from detector import snapshots
-from detector.alarms import BURN_IN, Judge
+from detector.alarms import Judge
 from detector.catalogue import Catalogue
 from detector.guard import Guard
 from detector.memory import Memory, Tally
@@ -134,7 +134,7 @@ class Engine:
         """
         cat = self.catalogue
         cat.exposure.advance(cat.spans.at % DEPTH, requests)
-        judged = cat.exposure.seen[cat.ties.edge] > BURN_IN
+        judged = cat.exposure.judged()[cat.ties.edge]
         exposure = requests[cat.ties.edge]
         expected = np.where(judged, cat.rates.expect(exposure), 0.0)
         counted = np.where(judged, errors, 0.0)
@@ -210,4 +210,5 @@ class Engine:
 
 
 def _touches(window: Window, start: datetime, end: datetime) -> bool:
-    return window.started_at < end and (window.ended_at is None or window.ended_at >= start)
+    until = window.affects_until or window.ended_at
+    return window.started_at < end and (window.ended_at is None or until is None or until > start)

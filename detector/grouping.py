@@ -79,12 +79,16 @@ def _is_server_error(series: Series) -> bool:
 def calls(service: str, workload: str) -> bool:
     """Whether ``workload`` ("name-v1.namespace") seems to run behind ``service`` (its host).
 
+    Where the logs do not tell the workload's namespace, its name has to do.
+
     >>> calls("cart.shop.svc.cluster.local", "cart-v1.shop")
+    True
+    >>> calls("cart.shop.svc.cluster.local", "cart-v1")
     True
     >>> calls("cart.shop.svc.cluster.local", "cartoon.shop")
     False
     """
     name, _, rest = service.partition(".")
-    owner, _, namespace = workload.rpartition(".")
+    owner, _, namespace = workload.partition(".")
     same = owner == name or owner.startswith(f"{name}-")
-    return same and rest.split(".", 1)[0] == namespace
+    return same and namespace in ("", rest.partition(".")[0])

@@ -10,7 +10,6 @@ from collections import deque
 
 import numpy as np
 
-from detector.alarms import BURN_IN
 from detector.catalogue import Catalogue
 from detector.settings import DetectionSettings
 from detector.surprise import Scores
@@ -70,8 +69,8 @@ class Guard:
         held: Flags = (state.last > 0) & (now - state.last <= self._pause)
         calm = errors.copy()
         edges = cat.ties.edge[scores.rows]
-        seen = cat.exposure.seen[edges]
-        hot = (scores.surprise > np.where(seen > DEPTH, U, _YOUNG_U)) & (seen > BURN_IN)
+        limit = np.where(cat.exposure.seen[edges] > DEPTH, U, _YOUNG_U)
+        hot = (scores.surprise > limit) & cat.exposure.judged()[edges]
         expected = scores.expected[0, hot]
         rows = scores.rows[hot]
         calm[rows] = np.minimum(calm[rows], expected + 2.0 * np.sqrt(expected + 0.05))

@@ -17,7 +17,9 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Literal
 
-from detector.casefile import Case
+import msgspec
+
+from detector.casefile import Case, CaseState
 from detector.engine import Engine
 from detector.grouping import belongs, under_way
 from detector.settings import DetectionSettings
@@ -78,6 +80,22 @@ class IncidentBook:
             changes += [change] if change else []
         self._forget()
         return changes
+
+    def snapshot(self) -> bytes:
+        """All incidents with what is needed to carry them on."""
+        return msgspec.msgpack.encode([case.state() for case in self._cases])
+
+    def restore(self, data: bytes) -> None:
+        """Take over a snapshot.
+
+        Raises:
+            ValueError: If ``data`` is no snapshot of incidents.
+        """
+        try:
+            states = msgspec.msgpack.decode(data, type=list[CaseState])
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"not a snapshot of incidents: {error}") from error
+        self._cases = [Case.of(state) for state in states]
 
     def _place(self, verdict: Verdict, live: list[Case], engine: Engine) -> list[Change]:
         """Give an alarm to the incident that it belongs to, or open one."""

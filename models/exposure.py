@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.contract import Columns, Floats, Ints, Singles
+from models.contract import Columns, Flags, Floats, Ints, Singles
 from models.spans import DEPTH
+
+BURN_IN = (3, 30.0)
+"""Buckets with traffic, and requests, before an edge is judged: what fails from its first request
+on is how it is, not news."""
 
 
 class Exposure(Columns):
@@ -23,6 +27,11 @@ class Exposure(Columns):
         self.volume: Floats = np.zeros(0)  # forgetting sum
         self.born: Ints = np.zeros(0, dtype=np.int64)  # bucket of the first request
         self.seen: Ints = np.zeros(0, dtype=np.int64)  # buckets with requests
+
+    def judged(self) -> Flags:
+        """Which edges are past their burn-in: `BURN_IN` buckets and requests."""
+        buckets, requests = BURN_IN
+        return np.asarray((self.seen > buckets) & (self.volume >= requests))
 
     def advance(self, slot: int, requests: Floats) -> None:
         """Take in one bucket of requests of every edge, at ring position ``slot``."""

@@ -1,8 +1,10 @@
 """Failures out of requests: one gamma-Poisson rate per series, with pooled priors.
 
-The rate of row k is ``p = (a + a0) / (b + a0 / p0)``: ``a`` failures among ``b`` requests, both
-forgotten with a half-life in *buckets with traffic* (a nightly job must not forget by day), and
-a prior worth ``a0`` failures at the rate ``p0`` of its group. Groups are signals; ``p0`` starts
+The rate of row k is ``p = (a + a0) / (b + a0 / p0 / (1 + a)^2)``: ``a`` failures among ``b``
+requests, both forgotten with a half-life in *buckets with traffic* (a nightly job must not forget
+by day), and a prior worth ``a0`` failures at the rate ``p0`` of its group. Rates differ by decades
+between edges, so the prior yields to evidence faster than a conjugate one would: with ``a``
+failures seen, its requests count ``(1 + a)^2`` times less. Groups are signals; ``p0`` starts
 from what the domain knows of a signal and follows what the mesh shows of it (`Rates.pool`).
 """
 
@@ -44,10 +46,10 @@ class Rates(Columns):
     def rate(self, rows: Ints | slice = _ALL) -> Floats:
         """Failures per request of ``rows``, in [0, 1]."""
         known = np.maximum(self.prior[rows], _RATE_FLOOR)
-        failures = self.failures[rows] + PRIOR_FAILURES
-        return np.asarray(
-            np.minimum(failures / (self.requests[rows] + PRIOR_FAILURES / known), 1.0)
-        )
+        failures = self.failures[rows]
+        before = PRIOR_FAILURES / known / (1.0 + failures) ** 2
+        rate = (failures + PRIOR_FAILURES) / (self.requests[rows] + before)
+        return np.asarray(np.minimum(rate, 1.0))
 
     def expect(self, exposure: Floats) -> Floats:
         """Expected failures of every row at ``exposure`` requests."""

@@ -1,0 +1,1 @@
+"""Simulated meshes with labelled faults, and how well they are found."""
