@@ -69,12 +69,12 @@ class Groups:
         self.rows = self._summed = len(table)
 
     def snapshot(self) -> bytes:
-        """Everything, in an order that does not depend on how it came."""
+        """Everything; :meth:`restore` takes it back."""
         table = self.summed()
         if table is None:
             return b""
         buffer = io.BytesIO()
-        table.sort(self._keys).write_ipc(buffer, compression="zstd")
+        table.write_ipc(buffer, compression="zstd")
         return buffer.getvalue()
 
     def restore(self, state: bytes) -> None:
