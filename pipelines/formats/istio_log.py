@@ -22,7 +22,11 @@ _HEAD = re.compile(
     r"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d))"
     rf"{_TAB}(?P<level>debug|info|warning|warn|error|fatal|critical|trace){_TAB}"
 )
-_CUT_HEAD = re.compile(r"(?P<level>debug|info|warning|warn|error|fatal)(?:\t|\\t|[ ]{2,})(?=\w)")
+_CUT_HEAD = re.compile(
+    r"(?:[\dT:.-]{0,26}Z(?:\t|\\t|[ ]+))?"
+    r"(?P<level>debug|info|warning|warn|error|fatal)(?:\t|\\t|[ ]{2,})(?=\w)"
+)
+_CUT_LEVEL = re.compile(r"(?P<scope>ads|delta|kube|klog|model)(?:\t|\\t|[ ]{2,})(?=\w)")
 _KLOG = re.compile(r"^(?P<level>[IWEF])\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ (?P<file>[\w.-]+:\d+)\] ")
 _SEPARATOR = re.compile(r"\t|\\t|[ ]{2,}")
 _SCOPE = re.compile(r"(?:envoy [\w.-]+(?: \S+:\d+)?|[A-Za-z][\w.-]{0,31})")
@@ -49,7 +53,7 @@ def split(line: str) -> LogLine | None:
     """Take a line apart, or None when it has no such head.
 
     The head may stand behind a prefix (``kubectl --timestamps``, stern, the remains of an
-    envelope). A line whose time was cut off but whose level and scope are there is accepted.
+    envelope). A line whose time was cut off but whose level or scope is there is accepted.
     """
     if line.startswith("{"):
         return _from_json(line)
@@ -63,6 +67,9 @@ def split(line: str) -> LogLine | None:
     cut = _CUT_HEAD.match(line)
     if cut:
         return _text(None, cut["level"], line[cut.end() :])
+    cut = _CUT_LEVEL.match(line)
+    if cut:
+        return LogLine(None, None, cut["scope"], line[cut.end() :].rstrip())
     return None
 
 

@@ -259,6 +259,27 @@ def test_continuations_and_other_programs_lines_are_left_alone(line: str) -> Non
     assert istiod.read(line) is None
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "",
+        "ads\t",
+        "ads     ",
+        "info\tads\t",
+        "info    ads     ",
+        "00:00.123456Z\tinfo\tads\t",
+        "Z info    ads     ",
+    ],
+)
+def test_a_line_cut_at_its_beginning_keeps_what_is_certain(head: str) -> None:
+    fields = istiod.read(head + "CDS: PUSH for node:web-1.shop resources:7 size:2.9kB")
+
+    assert fields is not None
+    assert (fields["time"], fields["event"], fields["resources"]) == (None, "push", 7)
+    assert fields["scope"] == ("ads" if "ads" in head else None)
+    assert fields["level"] == ("info" if "info" in head else None)
+
+
 def test_the_time_keeps_its_microseconds_and_becomes_utc() -> None:
     fields = istiod.read("2024-07-17T19:49:42.005279+08:00\tinfo\tads\tPush Status: {}")
 
