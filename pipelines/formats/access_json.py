@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from pipelines.formats.keys import ISTIO_KEYS, TELLING, field_of, spell
 from pipelines.formats.values import BadValueError, Reading, moment, precision_of, put
 
 MAX_KEYS = 512
+MAX_KEY = 128
 MAX_DEPTH = 6
 _FOREIGN = frozenset({"kubernetes", "k8s", "docker", "labels", "metadata", "agent", "ecs", "log"})
 _POLICY = frozenset({"istio_policy_status"})
@@ -73,6 +75,11 @@ def read_pairs(pairs: Iterable[Pair]) -> Reading | None:
 
 def _find(key: str) -> tuple[str, int] | None:
     """The field of a key, by its whole dotted name or by its last part."""
+    return _find_short(key) if len(key) <= MAX_KEY else None
+
+
+@lru_cache(maxsize=4096)
+def _find_short(key: str) -> tuple[str, int] | None:
     whole = spell(key)
     if (known := field_of(whole)) is not None or "." not in whole:
         return known

@@ -27,7 +27,9 @@ def read(line: str) -> Reading | None:
     following = find_time(entry, 1)
     if following is not None:
         return _agreed(whole, entry[: following.start()])
-    return None if whole is None or _is_marked(whole) else whole
+    if whole is None or (is_marked(entry) and _is_marked(whole)):
+        return None
+    return whole
 
 
 def _is_marked(reading: Reading) -> bool:

@@ -36,6 +36,7 @@ class AccessFormat:
         self.name = "custom-text" if () in leaves else "custom-json"
         self._leaves = leaves
         operators = [operator for leaf in leaves.values() for operator in leaf.operators]
+        self._fields = {operator: operator.field for operator in operators}
         self._times = {
             operator: TimeFormat(operator.argument)
             for operator in operators
@@ -107,7 +108,7 @@ class AccessFormat:
         """Put operators' values into fields; of two for one field the first that says much."""
         reading = Reading(self.name, {})
         for operator, value in values:
-            field = operator.field
+            field = self._fields[operator]
             if field is None:
                 reading.extra[operator.label] = None if value == "-" else value
             elif reading.fields.get(field) is not None:

@@ -10,6 +10,7 @@ headers. Every pattern is anchored and linear; no input makes them backtrack.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -77,20 +78,18 @@ def find_other_time(line: str) -> re.Match[str] | None:
     return _OTHER_TIME.search(line)
 
 
-def heads(line: str, start: int) -> list[Head]:
+def heads(line: str, start: int) -> Iterator[Head]:
     """The ways to read the request and the status of an entry whose request begins at ``start``.
 
     The leftmost is the likeliest: HTTP allows neither a space nor a quote in a path, but both
     in a user agent.
     """
-    found = []
     for status in islice(_STATUS.finditer(line, max(0, start - 1)), _CANDIDATES):
         reading = Reading("", {})
         put_request(reading, line[start : status.start()])
         put(reading, "response_code", status.group(1))
         put(reading, "response_flags", status.group(2))
-        found.append(Head(reading, status.end()))
-    return found
+        yield Head(reading, status.end())
 
 
 def read_whole(line: str) -> Reading | None:

@@ -35,6 +35,7 @@ _WORDS = frozenset(
         "authority",
     }
 )
+_GROUP = re.compile(r"\(\?P<[a-z_]+>")
 _PREFIX = 512  # a shipper's or viewer's prefix before the line is no longer than this
 _TRIES = 64
 _PLACES = 1024  # more quotes and spaces than this are no log line; it bounds the work for each
@@ -68,6 +69,7 @@ class Template:
             if isinstance(part, Operator):
                 after = parts[at + 1] if at + 1 < len(parts) else ""
                 self._slots.append(_slot(part, after if isinstance(after, str) else ""))
+        self._plain = _plain_pattern(self._lead, self._slots)
         self.operators = [slot.operator for slot in self._slots]
         self.alone = len(parts) == 1 and len(self.operators) == 1
 
@@ -76,6 +78,8 @@ class Template:
 
         Only a path or a user agent may hold quotes, unless ``all_loose`` lets any header.
         """
+        if plain := self._plain.fullmatch(line):
+            return list(plain.groups())
         starts = self._forward(line, all_loose=all_loose)
         if len(starts) <= len(self._slots) or not starts[-1]:
             return None
@@ -138,6 +142,22 @@ def _slot(operator: Operator, literal: str) -> _Slot:
         pattern = r"[^\s\"]{0,4096}"
     loose = field in ("path", "user_agent")
     return _Slot(operator, re.compile(pattern) if pattern else None, loose, literal)
+
+
+def _plain_pattern(lead: str, slots: Sequence[_Slot]) -> re.Pattern[str]:
+    """Matches the common line, in which no value holds the character that ends it.
+
+    Such a line has one reading only, and a mismatch is found without backtracking.
+    """
+    pattern = re.escape(lead)
+    for slot in slots:
+        if slot.closed is not None and slot.operator.field not in _WORDS:
+            value = _GROUP.sub("(?:", slot.closed.pattern)
+        else:
+            excluded = re.escape(slot.literal[:1]) + (r"\s\"" if slot.closed else r"\n")
+            value = f"[^{excluded}]*"
+        pattern += f"({value}){re.escape(slot.literal)}"
+    return re.compile(pattern)
 
 
 def _after(line: str, lead: str) -> list[int]:

@@ -197,6 +197,16 @@ def test_quotes_and_separators_in_a_user_agent_do_not_shift_other_fields() -> No
     }
 
 
+def test_a_path_with_spaces_does_not_shift_other_fields() -> None:
+    form = '"%REQ(:METHOD)% %REQ(:PATH)% %PROTOCOL%" %RESPONSE_CODE%'
+    assert read(form, '"GET /a  b= c HTTP/1.1" 200').fields == {
+        "method": "GET",
+        "path": "/a  b= c",
+        "protocol": "HTTP/1.1",
+        "response_code": 200,
+    }
+
+
 def test_headers_that_can_be_parted_in_two_ways_are_left_out() -> None:
     form = AccessFormat.compile(DEFAULTS["envoy-text"])
     reading = form.read(
