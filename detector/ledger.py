@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
+from pipelines.identity import workload_of_pod
 from pipelines.schema import CONTROL
 
 CONNECTION_AGE = timedelta(minutes=30)
@@ -94,7 +95,7 @@ class Before(NamedTuple):
     fresh: bool  # the event is news, not another witness of the same
     known: bool  # the proxy had been connected before
     connected_at: datetime | None
-    version: str | None
+    version: str | None  # its control plane's; for a new pod, that of its workload's last pod
     left_at: datetime | None  # when it left its control plane, if that was told
 
 
@@ -104,6 +105,7 @@ class Proxies:
     def __init__(self) -> None:
         self.states: dict[str, ProxyState] = {}
         self._namespaces: dict[str, str] = {}
+        self._versions: dict[str, str] = {}  # workload -> version its last pod connected to
 
     def restore(self, states: dict[str, ProxyState]) -> None:
         """Take over the states of a snapshot."""
@@ -126,13 +128,15 @@ class Proxies:
             fresh=event.kind != "connect" or _is_new(state, event),
             known=state.connected_at is not None,
             connected_at=state.connected_at,
-            version=state.version,
+            version=state.version or self._versions.get(_workload(name)),
             left_at=_left_at(state),
         )
         late = event.time < state.seen
         state.seen = max(state.seen, event.time)
         if event.kind == "connect":
             _connect(state, event, fresh=before.fresh)
+            if event.version is not None:
+                self._versions[_workload(name)] = event.version
         elif event.kind == "disconnect":
             _disconnect(state, event)
         elif event.kind == "push":
@@ -182,6 +186,12 @@ class Proxies:
     def _index(self) -> None:
         parted = (_parted(name) for name in self.states)
         self._namespaces = {pod: namespace for pod, namespace in parted if namespace}
+        told = [
+            (state.connected_at, name, state.version)
+            for name, state in self.states.items()
+            if state.connected_at is not None and state.version is not None
+        ]
+        self._versions = {_workload(name): version for _, name, version in sorted(told)}
 
 
 def _connect(state: ProxyState, event: Event, *, fresh: bool) -> None:
@@ -236,6 +246,11 @@ def _differ(known: str | None, told: str | None) -> bool:
 
 def _later(known: datetime | None, time: datetime) -> datetime:
     return time if known is None else max(known, time)
+
+
+def _workload(name: str) -> str:
+    pod, namespace = _parted(name)
+    return f"{workload_of_pod(pod)}.{namespace}"
 
 
 def _parted(name: str) -> tuple[str, str]:

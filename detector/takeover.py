@@ -69,13 +69,18 @@ class Takeovers:
         if inferred and current is not None and current.window is not None:
             return
         served = self._proxies.served(event.time, left_within=ORPHANS)
-        self._begin(
+        early = self._came_already(served, event)
+        current = self._begin(
             event,
-            served,
-            from_version=self._majority(served),
+            served - early.keys(),
+            from_version=self._majority(served - early.keys()),
             plausible=bool(served) or watched >= WATCHED,
             told=not inferred,
         )
+        if early:
+            current.expected += len(early)
+            current.moved, current.latest = early, max(early.values())
+            self._publish(current, None, current.latest)
 
     def _begin(
         self,
@@ -243,7 +248,9 @@ class Takeovers:
     def _moves_without_start(self, event: Event, before: Before) -> Newcomer | None:
         """Begin a takeover for a proxy that came back to another version, start or no start.
 
-        Stragglers of the last upgrade, less than a tenth of the mesh, begin no new one.
+        A new pod of a workload whose last pod had another version counts as well: that is how
+        proxies change to another revision. Stragglers of the last upgrade, less than a tenth of
+        the mesh, begin no new one.
         """
         version = event.version
         if version is None or before.version is None or version == before.version:
@@ -257,6 +264,17 @@ class Takeovers:
         if old + 1 < 0.1 * len(served) or (version == self.state.done and not old):
             return None
         return self._begin(event, served, from_version=before.version, plausible=True, told=False)
+
+    def _came_already(self, served: set[str], start: Event) -> dict[str, datetime]:
+        """Proxies that connected after a start that is told late, by their time."""
+        states = self._proxies.states
+        return {
+            name: time
+            for name in served
+            if (time := states[name].connected_at) is not None
+            and time > start.time
+            and states[name].version in {None, start.version}
+        }
 
     def _majority(self, served: set[str]) -> str | None:
         counts: dict[str, int] = {}

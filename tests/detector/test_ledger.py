@@ -122,6 +122,33 @@ def test_stragglers_of_a_finished_upgrade_open_no_second_one() -> None:
     assert seconds(window.ended_at) == 2000 + 199
 
 
+def test_a_start_that_is_told_late_still_finds_who_came_before_the_telling() -> None:
+    ledger = told([*connects(20, 0, 1), *connects(10, 101, 1, "1.7.5")], 115)
+    assert [window.kind for window in found(ledger)] == ["upgrade"]
+    unversioned = told([*connects(20, 0, 1, None), *connects(3, 101, 1, None)], 115)
+
+    unversioned.step(frame([row(100, "control-plane-start")]), at(116))
+
+    (window,) = found(unversioned, "restart")
+    assert seconds(window.started_at) == 100
+    assert window.reconciled.keys() == set(names(3))
+    assert window.expected == 20
+
+
+def test_pods_that_come_back_under_another_revision_are_an_upgrade() -> None:
+    def pods(generation: str, start: float, version: str) -> list[Row]:
+        return [
+            row(start + 20 * n, "connect", f"app{n}-6b9f8c5d7-{generation}.shop", version=version)
+            for n in range(10)
+        ]
+
+    (window,) = found(told([*pods("x7k2p", 0, "1.6.14"), *pods("q4w8z", 900, "1.7.5")], 3000))
+
+    assert (window.kind, window.from_version, window.to_version) == ("upgrade", "1.6.14", "1.7.5")
+    assert (seconds(window.started_at), seconds(window.ended_at)) == (900, 1080)
+    assert len(window.reconciled) == 10
+
+
 def test_a_rollback_is_an_upgrade_of_its_own() -> None:
     rows = [
         *connects(20, 0, 1),
