@@ -167,3 +167,7 @@ def _add_settings(verb: argparse.ArgumentParser) -> None:
 def _settings(options: argparse.Namespace) -> Settings:
     named = [f"formats.flag{n}={text}" for n, text in enumerate(options.format, start=1)]
     return load(options.config, os.environ, [*options.set, *named])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

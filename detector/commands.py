@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from detector import documents, reporting, table, truth, wording
+from detector.configure import formats_of
 from detector.errors import InputError
 from detector.explaining import explanation
 from detector.replaying import Inputs, Outcome
@@ -25,7 +26,6 @@ from detector.signatures import catalogue
 from detector.store import Store
 from pipelines.explain import explain as explain_line
 from pipelines.formats.catalogue import FORMATS
-from pipelines.formats.custom import AccessFormat
 from pipelines.source import Progress as Read
 
 EXIT_PARTLY_READ = 5
@@ -55,13 +55,14 @@ def replay(options: argparse.Namespace, settings: Settings) -> int:
     if labels is not None:
         result = truth.score(found, labels)
         console.print(table.scores(reporting.score_rows(result)))
-        console.print(msgspec.json.encode(result.as_dict()).decode())
+        figures = msgspec.json.encode(result.as_dict()).decode()
+        console.print(figures, soft_wrap=True, markup=False, highlight=False)
     if options.out:
         _write(options.out, b"".join(msgspec.json.encode(one) + b"\n" for one in found))
     if options.report:
         page = reporting.page(outcome, settings, [*inputs.access, *inputs.rollups], result)
         _write(options.report, page.encode())
-        console.print(f"Report: {options.report}")
+        console.print(f"Report: {options.report}", soft_wrap=True, highlight=False)
     _warn(outcome)
     if options.fail_on_incident and found:
         return EXIT_INCIDENTS
@@ -86,7 +87,7 @@ def demo(options: argparse.Namespace, settings: Settings) -> int:
     console.print()
     console.print(table.incidents(incidents))
     _write(options.report, reporting.page(outcome, settings, ["demo recording"]).encode())
-    console.print(f"Report: {options.report}", highlight=False)
+    console.print(f"Report: {options.report}", soft_wrap=True, highlight=False)
     if options.serve:
         webbrowser.open(options.report.resolve().as_uri())
     return 0
@@ -94,7 +95,7 @@ def demo(options: argparse.Namespace, settings: Settings) -> int:
 
 def explain(options: argparse.Namespace, settings: Settings) -> int:
     """``pushwake explain``."""
-    formats = [AccessFormat.compile(text) for text in settings.formats.values()]
+    formats = formats_of(settings)
     lines = [options.line.encode()] if options.line is not None else sys.stdin.buffer
     console = Console()
     for raw in lines:
@@ -159,7 +160,7 @@ def _write(path: Path, content: bytes) -> None:
 
 def _warn(outcome: Outcome) -> None:
     """Say on stderr what a reader of the results must know about the input."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     for problem in outcome.problems:
         console.print(f"pushwake: {problem}", markup=False)
     for reason, n in sorted(outcome.rejects.items()):

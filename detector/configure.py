@@ -17,6 +17,7 @@ import msgspec
 
 from detector.errors import SettingsError
 from detector.settings import Setting, Settings, describe
+from pipelines.formats.custom import AccessFormat, FormatError
 
 PREFIX = "PUSHWAKE_"
 DEFAULT_FILE = Path("pushwake.toml")
@@ -150,3 +151,22 @@ def _checked(tree: dict[str, Any], origins: dict[str, str]) -> Settings:
             where=origins.get(key, key),
             advice=help_text.rstrip("."),
         ) from error
+
+
+def formats_of(settings: Settings) -> list[AccessFormat]:
+    """The compiled accessLogFormats of the settings.
+
+    Raises:
+        SettingsError: naming the format and the place in it that is malformed.
+    """
+    compiled = []
+    for name, text in settings.formats.items():
+        try:
+            compiled.append(AccessFormat.compile(text))
+        except FormatError as error:
+            raise SettingsError(
+                str(error),
+                where=f"formats.{name}",
+                advice="Copy accessLogFormat from the mesh's configuration as it stands there",
+            ) from error
+    return compiled

@@ -19,6 +19,7 @@ import polars as pl
 from detector import moments as moment_log
 from detector import signatures
 from detector.attribution import Case, explain
+from detector.configure import formats_of
 from detector.engine import Engine
 from detector.exemplars import ExemplarLog
 from detector.incidents import Change, IncidentBook
@@ -30,7 +31,6 @@ from detector.settings import Settings
 from detector.types import Incident, Window, WindowKind
 from pipelines import schema
 from pipelines.batch import Batch
-from pipelines.formats.custom import AccessFormat
 from pipelines.parse import Parser
 from pipelines.rollup import Rollup
 
@@ -50,7 +50,7 @@ class Worker:
     """
 
     def __init__(self, settings: Settings) -> None:
-        formats = [AccessFormat.compile(text) for text in settings.formats.values()]
+        formats = formats_of(settings)
         detection = settings.detection
         self._parser = Parser(formats)
         self._rollup = Rollup(bucket_s=detection.bucket_s, lateness_s=detection.lateness_s)

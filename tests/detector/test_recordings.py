@@ -16,7 +16,9 @@ LOGS = ["log", "json"]
 def test_a_recording_gives_its_fault_with_the_right_cause_or_silence(
     replayed: Replayed, name: str, log: str
 ) -> None:
-    result = score(incidents_of(replayed(name, log)), read_truth(RECORDINGS / name / "truth.ndjson"))
+    result = score(
+        incidents_of(replayed(name, log)), read_truth(RECORDINGS / name / "truth.ndjson")
+    )
     assert all(match.right for match in result.matches)
     assert not result.false
 
