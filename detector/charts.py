@@ -7,11 +7,13 @@ from the spec, so the same spec reads well on light and on dark.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
 import polars as pl
 import vl_convert
+from altair.utils.schemapi import debug_mode
 
 from detector import chartdata, marks, phrases, wording
 from detector.chartdata import Span
@@ -24,13 +26,26 @@ HEIGHT = 220  # of a chart over time, in CSS pixels
 WIDTH = 720  # of a picture, in CSS pixels
 
 
+_trusted = debug_mode(False)
+"""Tests hold the charts against the schema; checking again on every call takes most of the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A finished chart: its title, for a heading, and a Vega-Lite document without it."""
+
+    title: str
+    spec: dict[str, Any]
+
+
+@_trusted
 def errors(
     bins: pl.DataFrame,
     expected: pl.DataFrame,
     windows: Sequence[Window],
     incident: Incident,
     span: Span,
-) -> alt.LayerChart:
+) -> Drawing:
     """Errors over time by signal, against what the baselines expect, windows shaded.
 
     Args:
@@ -72,10 +87,11 @@ def errors(
         drawn,
         *known,
     ]
-    return _sized(alt.LayerChart(layer=layers), f"{marks.kind(bins)} per {per}")
+    return _drawing(layers, f"{marks.kind(bins)} per {per}")
 
 
-def alignment(bins: pl.DataFrame) -> alt.LayerChart:
+@_trusted
+def alignment(bins: pl.DataFrame) -> Drawing:
     """Errors against the time since each proxy's own reconnect (``chartdata.offset_bins``)."""
     reach = chartdata.REACH_S
     axis = alt.Axis(values=list(range(-reach, reach + 1, 10)), grid=False)
@@ -97,13 +113,11 @@ def alignment(bins: pl.DataFrame) -> alt.LayerChart:
     label = zero.mark_text(style="window-label", align="right", baseline="top", dx=-5).encode(
         y=alt.value(2), text="text:N"
     )
-    layers = alt.LayerChart(layer=[bars, rule, label])
-    return _sized(layers, f"{marks.kind(bins)} around each proxy's own reconnect")
+    return _drawing([bars, rule, label], f"{marks.kind(bins)} around each proxy's own reconnect")
 
 
-def proxies(
-    rows: pl.DataFrame, window: Window, windows: Sequence[Window], span: Span
-) -> alt.LayerChart:
+@_trusted
+def proxies(rows: pl.DataFrame, window: Window, windows: Sequence[Window], span: Span) -> Drawing:
     """One row a proxy: when it reconnected, when it saw errors.
 
     Args:
@@ -158,20 +172,13 @@ def proxies(
         .mark_tick(style="reconnect", size=15)
         .encode(x=x, y=y, tooltip=seen)
     )
-    layers = alt.LayerChart(
-        layer=[
-            marks.edges(span),
-            *marks.shading(windows, span)[:1],
-            drawn.add_params(marks.picker(), marks.zoom()),
-            turned,
-        ]
-    )
-    return _sized(layers, "Proxy by proxy: reconnect and errors", height=30 + 18 * len(names))
+    drawn = drawn.add_params(marks.picker(), marks.zoom())
+    layers = [marks.edges(span), *marks.shading(windows, span)[:1], drawn, turned]
+    return _drawing(layers, "Proxy by proxy: reconnect and errors", 30 + 18 * len(names))
 
 
-def timeline(
-    incidents: Sequence[Incident], windows: Sequence[Window], span: Span
-) -> alt.LayerChart:
+@_trusted
+def timeline(incidents: Sequence[Incident], windows: Sequence[Window], span: Span) -> Drawing:
     """Incidents and reconciliation windows of a whole period as bars over time."""
     bars = [
         {
@@ -204,35 +211,24 @@ def timeline(
         drawn = alt.Chart(marks.data(rows)).mark_bar(style=style, minBandSize=4, height=14)
         layers.append(drawn.encode(x=marks.time_axis("from"), x2="to", y=y, tooltip=tips))
     height = 12 + 26 * len(lanes)
-    return _sized(alt.LayerChart(layer=layers), "Incidents and reconciliation windows", height)
+    return _drawing(layers, "Incidents and reconciliation windows", height)
 
 
-def _sized(chart: alt.LayerChart, title: str, height: int = HEIGHT) -> alt.LayerChart:
-    return chart.properties(title=title, width="container", height=height)
+def _drawing(layers: list[alt.Chart], title: str, height: int = HEIGHT) -> Drawing:
+    chart = alt.LayerChart(layer=layers).properties(width="container", height=height)
+    document = chart.to_dict(validate=False)
+    fit = {"type": "fit-x", "contains": "padding"}
+    return Drawing(title, {**document, "config": {}, "description": title, "autosize": fit})
 
 
-def spec(chart: alt.LayerChart) -> dict[str, Any]:
-    """The chart as a Vega-Lite document without its title, which the page writes as a heading."""
-    document: dict[str, Any] = chart.to_dict()
-    document.pop("config", None)
-    title = document.pop("title", "")
-    return {**document, "description": title, "autosize": {"type": "fit-x", "contains": "padding"}}
-
-
-def title(chart: alt.LayerChart) -> str:
-    """The chart's title."""
-    return str(chart.to_dict().get("title", ""))
-
-
-def png(chart: alt.LayerChart, theme: Theme = "light", scale: float = 2.0) -> bytes:
+def png(drawing: Drawing, theme: Theme = "light", scale: float = 2.0) -> bytes:
     """The chart as a PNG picture with its title, for places that cannot draw.
 
     Args:
-        chart: any of this module.
+        drawing: any of this module.
         theme: decides colours and ground.
         scale: picture pixels per CSS pixel.
     """
-    document = {**chart.to_dict(), "width": WIDTH, "padding": 16}
+    document = {**drawing.spec, "title": drawing.title, "width": WIDTH, "padding": 16}
     colours = {**config(theme), "background": GROUND[theme]}
-    document.pop("config", None)
-    return vl_convert.vegalite_to_png(document, config=colours, scale=scale)
+    return vl_convert.vegalite_to_png(document, config=colours, scale=scale, allowed_base_urls=[])

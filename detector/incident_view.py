@@ -119,7 +119,7 @@ def _over_time(
         "errors come singly. Violet: reconciliation windows."
     )
     wide = bins.pivot(on="signal", index="time", values="errors", sort_columns=True).sort("time")
-    return ChartView(charts.title(chart), charts.spec(chart), note, _table(wide, "time (UTC)"))
+    return ChartView(chart.title, chart.spec, note, _table(wide, "time (UTC)"))
 
 
 def _around(detail: IncidentDetail, windows: Sequence[Window], span: Span) -> list[ChartView] | str:
@@ -140,10 +140,10 @@ def _around(detail: IncidentDetail, windows: Sequence[Window], span: Span) -> li
     chart = charts.alignment(bins)
     wide = bins.pivot(on="signal", index="second", values="errors", sort_columns=True)
     table = _table(wide.sort("second"), "seconds from reconnect")
-    around = ChartView(charts.title(chart), charts.spec(chart), _reading(rows, window), table)
+    around = ChartView(chart.title, chart.spec, _reading(rows, window), table)
     stairs = charts.proxies(rows, window, windows, span)
     note = "Violet tick: the proxy took on its new configuration. Dot: its errors in that moment."
-    return [around, ChartView(charts.title(stairs), charts.spec(stairs), note, None)]
+    return [around, ChartView(stairs.title, stairs.spec, note, None)]
 
 
 def _reading(rows: pl.DataFrame, window: Window) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,14 +13,27 @@ def clean(text: str, limit: int = 80) -> str:
 
     What is too long loses its middle, since both ends of a pod or service name tell it apart.
     """
-    window = text if len(text) <= 4 * limit else text[: 2 * limit] + text[-2 * limit :]
-    safe = "".join(
-        c if unicodedata.category(c)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for c in window
-    )
+    kept = text if len(text) <= limit else text[:limit] + text[-limit:]
+    kept = _harmless(kept)
     if len(text) <= limit:
-        return safe
+        return kept
     tail = (limit - 1) // 3
-    return safe[: limit - 1 - tail] + "…" + safe[-tail:]
+    return kept[: limit - 1 - tail] + "…" + kept[-tail:]
+
+
+@functools.lru_cache(maxsize=4_096)
+def _harmless(text: str) -> str:
+    """``text`` with a sign in place of what would steer a terminal or a page."""
+    if text.isprintable():
+        return text
+    return "".join("\N{REPLACEMENT CHARACTER}" if _steers(c) else c for c in text)
+
+
+def _steers(character: str) -> bool:
+    if character.isprintable():
+        return False
+    category = unicodedata.category(character)
+    return category.startswith("C") or category in {"Zl", "Zp"}
 
 
 def some(names: Sequence[str], limit: int = 4) -> str:

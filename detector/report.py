@@ -27,7 +27,7 @@ from detector.types import Incident, Window
 
 __all__ = ["IncidentDetail", "InputSummary", "Report", "ScoreRow", "render"]
 
-MAX_DETAILED = 20  # incidents told in full; the others have their row in the list
+MAX_DETAILED = 12  # incidents told in full; the others have their row in the list
 MAX_LISTED = 200  # rows of the list of incidents
 MAX_WINDOWS = 60
 MAX_REASONS = 20
@@ -122,7 +122,7 @@ def _timeline(report: Report, found: Sequence[Incident]) -> ChartView | None:
     length = max(report.ended_at - report.started_at, timedelta(seconds=1))
     span = Span(report.started_at, report.started_at + length, report.bucket_s)
     drawn = charts.timeline(found, report.windows, span)
-    return ChartView(charts.title(drawn), charts.spec(drawn), "", None)
+    return ChartView(drawn.title, drawn.spec, "", None)
 
 
 @functools.cache
