@@ -90,9 +90,9 @@ class ProxyState(msgspec.Struct):
 
 
 class Before(NamedTuple):
-    """A proxy as it was before an event, for the windows to judge the change."""
+    """A proxy as it was before a connection, for the windows to judge the change."""
 
-    fresh: bool  # the event is news, not another witness of the same
+    fresh: bool  # the connection is news, not another witness of the same
     known: bool  # the proxy had been connected before
     connected_at: datetime | None
     version: str | None  # its control plane's; for a new pod, that of its workload's last pod
@@ -112,8 +112,39 @@ class Proxies:
         self.states = states
         self._index()
 
-    def observe(self, event: Event) -> Before:
-        """Book an event about a proxy (``event.proxy`` is set) and say what it was before."""
+    def connect(self, event: Event) -> Before:
+        """Book a connection (``event.proxy`` is set) and say what the proxy was before."""
+        name, state = self._state(event)
+        before = Before(
+            fresh=_is_new(state, event),
+            known=state.connected_at is not None,
+            connected_at=state.connected_at,
+            version=state.version or self._versions.get(_workload(name)),
+            left_at=_left_at(state),
+        )
+        state.seen = max(state.seen, event.time)
+        _connect(state, event, fresh=before.fresh)
+        if event.version is not None:
+            self._versions[_workload(name)] = event.version
+        return before
+
+    def note(self, event: Event) -> None:
+        """Book any other event about a proxy (``event.proxy`` is set)."""
+        _, state = self._state(event)
+        late = event.time < state.seen
+        state.seen = max(state.seen, event.time)
+        if event.kind == "push":
+            state.pushed_at = _later(state.pushed_at, event.time)
+            state.connected = state.connected or not late
+        elif event.kind == "ack":
+            state.acked_at = _later(state.acked_at, event.time)
+            state.connected = state.connected or not late
+        elif event.kind == "nack":
+            state.nacked_at = _later(state.nacked_at, event.time)
+        elif event.kind == "disconnect":
+            _disconnect(state, event)
+
+    def _state(self, event: Event) -> tuple[str, ProxyState]:
         name = event.proxy or ""
         state = self.states.get(name)
         if state is None:
@@ -124,30 +155,7 @@ class Proxies:
             self.states[name] = state
             if namespace:
                 self._namespaces[pod] = namespace
-        before = Before(
-            fresh=event.kind != "connect" or _is_new(state, event),
-            known=state.connected_at is not None,
-            connected_at=state.connected_at,
-            version=state.version or self._versions.get(_workload(name)),
-            left_at=_left_at(state),
-        )
-        late = event.time < state.seen
-        state.seen = max(state.seen, event.time)
-        if event.kind == "connect":
-            _connect(state, event, fresh=before.fresh)
-            if event.version is not None:
-                self._versions[_workload(name)] = event.version
-        elif event.kind == "disconnect":
-            _disconnect(state, event)
-        elif event.kind == "push":
-            state.pushed_at = _later(state.pushed_at, event.time)
-            state.connected = state.connected or not late
-        elif event.kind == "ack":
-            state.acked_at = _later(state.acked_at, event.time)
-            state.connected = state.connected or not late
-        elif event.kind == "nack":
-            state.nacked_at = _later(state.nacked_at, event.time)
-        return before
+        return name, state
 
     def full_name(self, proxy: str) -> str:
         """A proxy's name; a bare pod name, as some shippers give, with its namespace if known."""

@@ -171,11 +171,13 @@ class Ledger:
         version = event.version or self._version_of(event)
         if name != event.proxy or version != event.version:
             event = event._replace(proxy=name, version=version)
-        before = self._proxies.observe(event)
         if event.kind == "connect":
+            before = self._proxies.connect(event)
             if before.fresh and not self._takeovers.connect(event, before) and before.known:
                 self._storms.reconnect(event, before, observed=self._observed())
-        elif event.kind in {"push", "ack"}:
+            return
+        self._proxies.note(event)
+        if event.kind in {"push", "ack"}:
             self._takeovers.follow_up(event)
             if self._pushes.unannounced(event) and not self._takeovers.absorbs_push(event):
                 self._pushes.announce(event, observed=self._observed())
