@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.recordings import row
 from detector.truth import read_truth, score
 from tests.detector.conftest import RECORDINGS, Replayed, incidents_of
 
@@ -51,3 +52,9 @@ def test_without_control_plane_input_the_fault_is_found_all_the_same(
     result = score(found, read_truth(RECORDINGS / name / "truth.ndjson"))
     assert result.recall == 1.0
     assert all(one["attribution"]["window"] is None for one in found)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_readme_tells_what_is_found(replayed: Replayed, name: str) -> None:
+    readme = (RECORDINGS.parents[2] / "README.md").read_text()
+    assert row(RECORDINGS / name, replayed(name).worker.incidents) in readme
