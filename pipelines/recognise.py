@@ -118,7 +118,8 @@ def _document(
     for form in formats:
         if (reading := form.read_document(document)) is not None and _says_enough(reading):
             return _access(reading, record)
-    if (known := access_json.read(document)) is not None:
+    known = access_json.read(document, shipped=record.envelope != "bare")
+    if known is not None:
         return _access(known, record)
     if document.get("scope") == "access" and "src.addr" in document:
         return Entry("reject", identity=record.identity, reason="ztunnel")

@@ -12,19 +12,26 @@ from pipelines.formats.values import BadValueError, Reading, moment, precision_o
 
 MAX_KEYS = 512
 MAX_KEY = 128
+STAMPS = frozenset({"@timestamp", "timestamp", "time", "ts", "date"})
 MAX_DEPTH = 6
 _FOREIGN = frozenset({"kubernetes", "k8s", "docker", "labels", "metadata", "agent", "ecs", "log"})
 _POLICY = frozenset({"istio_policy_status"})
 _EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3), (1e8, 1.0))
 
 
-def read(document: Mapping[str, Any]) -> Reading | None:
+def read(document: Mapping[str, Any], *, shipped: bool = False) -> Reading | None:
     """Read a JSON object, nested or not; None when it is no access log entry.
 
     It is one when it has response flags, or a response code beside a field that only a proxy
     writes, and two known fields at least.
+
+    Args:
+        document: the object.
+        shipped: whether a shipper added keys of its own. Then ``time``, ``@timestamp`` and
+            their like are the shipper's, and not when the request began.
     """
-    return read_pairs(flatten(document))
+    pairs = flatten(document)
+    return read_pairs(pair for pair in pairs if not (shipped and pair[0] in STAMPS))
 
 
 def flatten(document: Mapping[str, Any], prefix: str = "", depth: int = 1) -> Iterator[Pair]:

@@ -39,7 +39,7 @@ ISTIO_KEYS = {
 """Istio's own JSON keys, and the fields they carry."""
 
 _OTHER_SPELLINGS = {
-    "start_time": "@timestamp timestamp starttime request_start_time time_start time ts date",
+    "start_time": "@timestamp timestamp starttime request_start_time time_start time ts",
     "method": "req_method request_method http_method verb http_request_method http.method "
     "http.request.method requestmethod",
     "path": "x_envoy_origin_path x_envoy_original_path req_path request_path original_path uri "

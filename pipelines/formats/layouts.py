@@ -34,7 +34,8 @@ _NUMBERS = (
     r'(?P<duration_ms>[0-9]{1,19}|-) (?P<upstream_service_time_ms>[0-9]{1,19}|-) "'
 )
 _REASON = r'"(?P<upstream_transport_failure_reason>[^"]*)" '
-_MIXER = r'"(?:[^"]*|"[^"]*"|\\"[^"]*\\")" '
+_MIXER = r'"(?P<mixer>[^"]*|"[^"]*"|\\"[^"]*\\")" '
+_QUOTED_DETAILS = re.compile(r"[a-z][a-z0-9]*_[a-z0-9_.]*(?:[{\[(].*[}\])])?")
 _BARE = re.compile(_NUMBERS)
 _ONE_QUOTED = re.compile(_REASON + _NUMBERS)
 _TWO_QUOTED = re.compile(_MIXER + _REASON + _NUMBERS)
@@ -165,8 +166,10 @@ def _assemble(
     for field, value in (middle.groupdict() | printed).items():
         if field == "details":
             put_details(reading, value)
-        elif value is not None:
+        elif value is not None and field != "mixer":
             put(reading, field, value)
+    if _unquote_details(reading, middle):
+        name = "custom-text"
     if name == "istio-text-1.1":
         del reading.fields["upstream_transport_failure_reason"]  # it was the mixer status
     _doubt_last(reading, name)
@@ -174,6 +177,22 @@ def _assemble(
         reading.extra["rest"] = rest
     reading.format = "custom-text" if rest or extended else name
     return True
+
+
+def _unquote_details(reading: Reading, middle: re.Match[str]) -> bool:
+    """Take response code details that a mesh prints in quotes for what they are.
+
+    They stand where the defaults print the Mixer status or the transport failure reason, which
+    look different. What the other quoted string is, only the format string can tell.
+    """
+    for field in ("mixer", "upstream_transport_failure_reason"):
+        value = middle.groupdict().get(field)
+        if value is not None and _QUOTED_DETAILS.fullmatch(value):
+            put(reading, "response_code_details", value)
+            reading.fields.pop("upstream_transport_failure_reason", None)
+            reading.partial = True
+            return True
+    return False
 
 
 def _doubt_last(reading: Reading, name: str) -> None:

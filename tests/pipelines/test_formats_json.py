@@ -212,3 +212,11 @@ def test_key_value_text_is_read_by_common_names_and_says_partial() -> None:
         "duration_ms": 15001,
         "user_agent": "a b",
     }
+
+
+def test_a_shippers_time_is_not_taken_for_the_start_of_the_request() -> None:
+    entry = {"response_code": 503, "response_flags": "UC", "@timestamp": "2022-02-01T10:00:00Z"}
+    assert _only(entry)["fields"]["start_time"] == "2022-02-01T10:00:00Z"
+    shipped = _only(entry | {"kubernetes": {"pod_name": "orders-7d4", "namespace_name": "shop"}})
+    assert "start_time" not in shipped["fields"]
+    assert shipped["identity"]["pod"] == "orders-7d4"

@@ -251,3 +251,12 @@ def test_a_number_beyond_64_bits_is_left_out() -> None:
     answer = read(line("200 - 0 9999999999999999999 3 2", end=""))
     assert answer["partial"]
     assert "bytes_sent" not in answer["fields"]
+
+
+@pytest.mark.parametrize("middle", ['503 UC "{}" "-" 0 95 4 -', '503 UC "-" "{}" 0 95 4 -'])
+def test_details_printed_in_quotes_are_not_taken_for_a_failure_reason(middle: str) -> None:
+    answer = read(line(middle.format(DETAILS)))
+    assert answer["format"] == "custom-text"
+    assert answer["partial"]
+    assert answer["fields"]["response_code_details"] == DETAILS
+    assert "upstream_transport_failure_reason" not in answer["fields"]
