@@ -53,12 +53,14 @@ class Errors:
         resolution_s: how exactly ``at`` is known.
         onset: when the excess began, epoch seconds.
         end: when 97 % of the errors had come, epoch seconds; stray ones follow every fault.
+        destinations: those with more than a twentieth of the errors, the most affected first.
     """
 
     frame: pl.DataFrame
     resolution_s: float
     onset: float
     end: float
+    destinations: tuple[str, ...] = ()
 
     @property
     def at(self) -> Floats:
@@ -79,13 +81,6 @@ class Errors:
     def rate(self) -> float:
         """Errors per second between onset and end."""
         return self.total / max(self.end - self.onset, 1.0)
-
-    def destinations(self) -> list[str]:
-        """Destinations with more than a twentieth of the errors, the most affected first."""
-        counts = self.frame.group_by("destination").agg(pl.col("weight").sum())
-        counts = counts.filter(pl.col("weight") >= 0.05 * self.total)
-        ranked = counts.sort(["weight", "destination"], descending=[True, False])
-        return [str(name) for name in ranked["destination"]]
 
 
 def gather(
@@ -139,7 +134,18 @@ def gather(
     root = _root(frame)
     if root.is_empty():
         return Errors(root, resolution_s, onset=first.timestamp(), end=until.timestamp())
-    return Errors(root, resolution_s, *_extent(root, _quiet_rate(history, root, bucket_s)))
+    onset, end = _extent(root, _quiet_rate(history, root, bucket_s))
+    return Errors(root, resolution_s, onset, end, _destinations(root))
+
+
+def _destinations(root: pl.DataFrame) -> tuple[str, ...]:
+    ranked = (
+        root.group_by("destination")
+        .agg(pl.col("weight").sum())
+        .filter(pl.col("weight") >= 0.05 * pl.col("weight").sum())
+        .sort(["weight", "destination"], descending=[True, False])
+    )
+    return tuple(str(name) for name in ranked["destination"])
 
 
 def _quiet_rate(history: pl.DataFrame, root: pl.DataFrame, bucket_s: float) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from math import log
 
 import numpy as np
@@ -22,13 +21,6 @@ _SUDDEN = {"aligned": 0.25, "changed": 0.35, "pair": 0.1, "other": 0.3}
 are repaired, fail between unequal proxies, or follow no proxy: judgement, not measurement."""
 
 _POD = re.compile(r"^(.+?)(?:-[a-z0-9]{6,10})?-(?:[a-z0-9]{5}|\d{1,4})$")
-
-
-@lru_cache(maxsize=65536)
-def owner(pod: str) -> str:
-    """What a pod belongs to, by its name: "cart-v1" for "cart-v1-j55h8dh57h-28968"."""
-    found = _POD.match(pod)
-    return found[1] if found else pod
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,34 +75,32 @@ def align(errors: Errors, window: Window) -> Alignment:
     sudden = most and _spread(times) < 20.0
     if known.is_empty() or (most and _spread(times) <= 3.0 + errors.resolution_s):
         return _untold(known.height, progress, sudden=sudden)
-    fleet = _Fleet(resets, window.expected)
     at, weight = known["at"].to_numpy(), known["weight"].to_numpy()
-    names = [
-        fleet.name(str(pod), space) for pod, space in known.select("proxy", "namespace").iter_rows()
-    ]
-    fleet.add(names)
-    groups, owners = _codes(names), _codes([fleet.owner_of(name) for name in names])
-    own = np.array([resets.get(name, np.nan) for name in names], dtype=np.float64)
+    who, pods = _coded(known, "proxy", "namespace")
+    fleet = _Fleet(resets, window.expected, pods)
+    own = np.array([resets.get(name, np.nan) for name in fleet.names], dtype=np.float64)[who]
     then = at + 1.0 + (errors.resolution_s / 2 if errors.resolution_s >= 1.0 else 0.0)
     changed: Bools = own <= then
-    peers = fleet.share(names, then)
+    owners = fleet.owners[who]
+    peers = fleet.share(owners, then)
     mesh = fleet.share_of_all(then)
+    host, hosts = _coded(known, "destination")
+    servers = fleet.share_of_services(host, [str(name) for (name,) in hosts], then)
     outbound = (known["reporter"] == "source").to_numpy()
-    servers = fleet.share_of_service([str(host) for host in known["destination"]], then)
     return Alignment(
         errors=round(float(weight.sum())),
-        proxies=len(set(names)),
+        proxies=len(pods),
         aligned=alignment.alignment(
-            at, weight, own, times, groups, resolution_s=errors.resolution_s
+            at, weight, own, times, who, resolution_s=errors.resolution_s
         ),
         begins=alignment.begins(
-            at, weight, own, times, groups, onset=errors.onset, resolution_s=errors.resolution_s
+            at, weight, own, times, who, onset=errors.onset, resolution_s=errors.resolution_s
         ),
-        changed=alignment.contrast(changed, peers, weight, groups),
+        changed=alignment.contrast(changed, peers, weight, who),
         workloads=alignment.contrast(changed, mesh, weight, owners),
         pair=alignment.version_pair(
             changed[outbound], peers[outbound], servers[outbound], weight[outbound],
-            groups[outbound], usual=_mixed(times, fleet.share_of_all(times)),
+            who[outbound], usual=_mixed(times, fleet.share_of_all(times)),
         ),
         progress=progress,
         sudden=sudden,
@@ -136,71 +126,89 @@ def _mixed(times: Floats, share: Floats) -> tuple[float, float]:
     return mean, mean
 
 
-def _codes(names: Sequence[str]) -> Ints:
-    return np.unique(np.array(names, dtype=np.str_), return_inverse=True)[1].astype(np.int64)
+def _coded(frame: pl.DataFrame, *columns: str) -> tuple[Ints, list[tuple[str | None, ...]]]:
+    """Number of each row's value among the distinct values, and those values."""
+    distinct = frame.select(columns).unique(maintain_order=True).with_row_index("number")
+    found = frame.select(columns).join(
+        distinct, on=columns, how="left", nulls_equal=True, maintain_order="left"
+    )
+    return found["number"].to_numpy().astype(np.int64), distinct.drop("number").rows()
 
 
 class _Fleet:
-    """Proxies of a window by workload, and the share of them that has changed at a time."""
+    """Proxies of a window by workload, and the share of them that has changed at a time.
 
-    def __init__(self, resets: dict[str, float], expected: int) -> None:
-        self._resets = resets
+    Args:
+        resets: when each proxy ("pod.namespace") changed.
+        expected: proxies that should change.
+        pods: (pod, namespace) of the proxies that erred; they could have changed as well.
+    """
+
+    def __init__(
+        self, resets: dict[str, float], expected: int, pods: Sequence[tuple[str | None, ...]]
+    ) -> None:
         self._expected = expected
-        self._names = set(resets)
-        self._by_pod: dict[str, list[str]] = {}
+        by_pod: dict[str, list[str]] = {}
         for name in resets:
-            self._by_pod.setdefault(name.rpartition(".")[0] or name, []).append(name)
+            by_pod.setdefault(name.rpartition(".")[0] or name, []).append(name)
+        self.names = [_name(str(pod), space, resets, by_pod) for pod, space in pods]
+        self._times = {name: resets.get(name, np.inf) for name in [*resets, *self.names]}
+        workloads = {name: _workload(name) for name in self._times}
+        numbers = {
+            workload: number for number, workload in enumerate(dict.fromkeys(workloads.values()))
+        }
+        self.owners = np.array([numbers[workloads[name]] for name in self.names], dtype=np.int64)
+        self._members: list[list[float]] = [[] for _ in numbers]
+        for name, time in self._times.items():
+            self._members[numbers[workloads[name]]].append(time)
 
-    def name(self, pod: str, namespace: str | None) -> str:
-        """The "pod.namespace" that the window uses for this pod; ``pod`` itself if it has none."""
-        if pod in self._resets:
-            return pod
-        candidates = self._by_pod.get(pod, [])
-        exact = f"{pod}.{namespace}"
-        return exact if exact in candidates or len(candidates) != 1 else candidates[0]
-
-    def add(self, names: Sequence[str]) -> None:
-        """Count proxies that erred among those that could have changed."""
-        self._names.update(names)
-
-    def owner_of(self, name: str) -> str:
-        """The workload of a proxy, with its namespace."""
-        pod, _, namespace = name.rpartition(".")
-        return f"{owner(pod or name)}.{namespace}"
-
-    def share(self, names: Sequence[str], at: Floats) -> Floats:
-        """Share of each proxy's own workload that had changed by then."""
-        members: dict[str, list[str]] = {}
-        for name in self._names:
-            members.setdefault(self.owner_of(name), []).append(name)
-        owners = np.array([self.owner_of(name) for name in names])
+    def share(self, owners: Ints, at: Floats) -> Floats:
+        """Share of each error's own workload that had changed by then."""
         share = np.zeros(at.size)
         for one in np.unique(owners):
             rows = owners == one
-            share[rows] = self._changed(members[str(one)], at[rows], 0)
+            share[rows] = _changed(self._members[one], at[rows])
         return share
 
     def share_of_all(self, at: Floats) -> Floats:
         """Share of all proxies that had changed by then."""
-        return self._changed(list(self._names), at, self._expected)
+        return _changed(list(self._times.values()), at, self._expected)
 
-    def share_of_service(self, hosts: Sequence[str], at: Floats) -> Floats:
+    def share_of_services(self, host: Ints, hosts: Sequence[str], at: Floats) -> Floats:
         """Share of a service's proxies, found by the pods' names; of all when none is found."""
         share = self.share_of_all(at)
-        array = np.array(hosts)
-        for host in np.unique(array):
-            service, _, rest = str(host).partition(".")
-            namespace = rest.partition(".")[0]
+        for number, name in enumerate(hosts):
+            service, _, rest = name.partition(".")
+            head, tail = f"{service}-", f".{rest.partition('.')[0]}"
             members = [
-                name
-                for name in self._names
-                if name.startswith(f"{service}-") and name.endswith(f".{namespace}")
+                time
+                for proxy, time in self._times.items()
+                if proxy.startswith(head) and proxy.endswith(tail)
             ]
-            rows = array == host
+            rows = host == number
             if members:
-                share[rows] = self._changed(members, at[rows], 0)
+                share[rows] = _changed(members, at[rows])
         return share
 
-    def _changed(self, names: Sequence[str], at: Floats, expected: int) -> Floats:
-        times = np.sort([self._resets[name] for name in names if name in self._resets])
-        return np.searchsorted(times, at, "right") / max(len(names), expected, 1)
+
+def _name(
+    pod: str, namespace: str | None, resets: dict[str, float], by_pod: dict[str, list[str]]
+) -> str:
+    """The "pod.namespace" that the window uses for this pod; ``pod`` itself if it has none."""
+    if pod in resets:
+        return pod
+    candidates = by_pod.get(pod, [])
+    exact = f"{pod}.{namespace}"
+    return exact if exact in candidates or len(candidates) != 1 else candidates[0]
+
+
+def _workload(name: str) -> str:
+    """The workload of a proxy by its name: "cart-v1.shop" for "cart-v1-j55h8dh57h-28968.shop"."""
+    pod, _, namespace = name.rpartition(".")
+    found = _POD.match(pod or name)
+    return f"{found[1] if found else pod or name}.{namespace}"
+
+
+def _changed(times: Sequence[float], at: Floats, expected: int = 0) -> Floats:
+    """Share of proxies with these times (infinite: not yet) that had changed by then."""
+    return np.searchsorted(np.sort(times), at, "right") / max(len(times), expected, 1)

@@ -71,7 +71,7 @@ def suspect(scene: Scene, window: Window) -> Suspect:
     name = NAMES[window.kind]
     early = start - slack - scene.errors.onset
     if early > 0:
-        where = listed(scene.errors.destinations())
+        where = listed(scene.errors.destinations)
         text = f"{where} had errors {length(early + slack)} before the {name} at {clock(start)}"
         return Suspect(window, [Argument(-6.0, text)], ruled_out=True)
     if scene.errors.onset > end + _AFTER_S:
@@ -211,7 +211,7 @@ def _repaired(scene: Scene, start: float, *, over: bool) -> list[Argument]:
 
 
 def _spread(scene: Scene, window: Window) -> list[Argument]:
-    names = scene.errors.destinations()
+    names = scene.errors.destinations
     if len(names) > 1:
         text = f"{len(names)} destinations are hit at once: {listed(names)}"
         return [Argument(coincidence.spread(len(names)), text)]
