@@ -210,8 +210,9 @@ def _connect(state: ProxyState, event: Event, *, fresh: bool) -> None:
         state.connected = state.disconnected_at is None or event.time >= state.disconnected_at
         if fresh:
             state.connected_at = event.time
-        state.version = event.version or (None if fresh else state.version)
-        state.istiod = event.istiod or (None if fresh else state.istiod)
+        blind = not fresh or event.source == "agent-log"  # knows not who answered
+        state.version = event.version or (state.version if blind else None)
+        state.istiod = event.istiod or (state.istiod if blind else None)
         state.revision = event.revision or state.revision
 
 

@@ -447,6 +447,22 @@ def test_the_agent_and_istiod_tell_of_one_connection() -> None:
     assert ledger.proxies["web-1.shop"].version == "1.7.5"
 
 
+def test_the_agents_word_coming_first_hides_no_change_of_version() -> None:
+    moves = [
+        told_by
+        for event in connects(10, 500, 9, "1.7.5")
+        for told_by in (
+            event | {"version": None, "source": "agent-log"},
+            event | {"time": event["time"] + timedelta(milliseconds=40), "source": "istiod-log"},
+        )
+    ]
+
+    (window,) = found(told([*connects(10, 0, 1), *moves], 2000))
+
+    assert (window.kind, window.from_version, window.to_version) == ("upgrade", "1.6.14", "1.7.5")
+    assert len(window.reconciled) == 10
+
+
 def test_a_bare_pod_name_gets_its_namespace_when_that_is_told() -> None:
     rows = [row(0, "connect", "web-1"), row(100, "connect", "web-1.shop")]
     ledger = told(rows, 200)
