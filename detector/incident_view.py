@@ -116,8 +116,10 @@ def _over_time(
     chart = charts.errors(bins, expected, windows, detail.incident, span)
     note = (
         "Grey: what the baselines expect, up to the level that 999 of 1,000 bins stay below when "
-        "errors come singly. Violet: reconciliation windows."
+        "errors come singly."
     )
+    if chartdata.overlapping(windows, span.start, span.end):
+        note += " Violet: reconciliation windows."
     wide = bins.pivot(on="signal", index="time", values="errors", sort_columns=True).sort("time")
     return ChartView(chart.title, chart.spec, note, _table(wide, "time (UTC)"))
 
