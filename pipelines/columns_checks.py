@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import polars as pl
 
@@ -56,25 +56,18 @@ def sound_flags(flags: pl.Series) -> pl.Expr:
     return pl.col(flags.name).is_in(known)
 
 
-def sound_addresses(names: Sequence[str]) -> pl.Expr:
-    """Whether addresses are ``-``, null, or more than digits: an IP, a name or a path."""
-    checks = []
-    for name in names:
-        text = pl.col(name)
-        whole = (
-            text.str.contains(".", literal=True)
-            | text.str.contains("[", literal=True)
-            | text.str.contains("/", literal=True)
-        ) & ~text.str.contains(" ", literal=True)
-        checks.append(whole | text.is_null() | (text == "-"))
-    return pl.all_horizontal(checks)
+def sound_addresses(names: Iterable[str]) -> pl.Expr:
+    """Whether addresses are null or more than digits: an IP, a name or a path, without spaces."""
+    return pl.all_horizontal(
+        ~pl.col(name).str.contains("^[0-9:]*$| ").fill_null(value=False) for name in names
+    )
 
 
-def not_elided(names: Sequence[str]) -> pl.Expr:
-    """Whether no text was shortened by a person to its beginning and some dots."""
+def not_elided() -> pl.Expr:
+    """Whether no person shortened the cluster or the authority to its beginning and some dots."""
     return pl.all_horizontal(
         ~pl.col(name).str.ends_with(dots).fill_null(value=False)
-        for name in names
+        for name in ("upstream_cluster", "authority")
         for dots in ELIDED
     )
 

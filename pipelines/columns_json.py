@@ -135,8 +135,11 @@ def read_json(messages: Sequence[bytes]) -> JsonRead:
             if key or not _names_its_writer(message):
                 found.add(row, key, raw, message)
         elif type(text) is str and key and message.start_time is None and not _is_piece(message):
-            if text[:3] == "[20":
-                read.lines.append(text.rstrip("\r\n").encode(errors="replace"))
+            line = text.rstrip("\r\n")
+            if line[:3] == "[20":
+                if "\n" in line:
+                    continue
+                read.lines.append(line.encode(errors="replace"))
                 read.line_rows.append(row)
                 read.line_keys.append(key)
             elif text[:1] == "{" and (inner := _inner(text)) is not None:
@@ -186,7 +189,7 @@ def _table(found: _Found) -> tuple[pl.DataFrame, list[bytes]]:
         & (pl.col("bytes_received") >= 0)
         & sound_flags(frame["response_flags"])
         & sound_addresses(ADDRESSES)
-        & not_elided(STRINGS)
+        & not_elided()
     ).to_series()
     sound = sound.fill_null(value=False)
     table = (

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from pipelines.columns_checks import (
     MAX_LINE,
     PROBE,
     STRINGS,
+    not_elided,
     nothing,
     or_null,
     sound_addresses,
@@ -31,7 +33,8 @@ from pipelines.timestamps import read_times
 
 Rows = npt.NDArray[np.uint32]
 
-_QUOTE = ord('"')
+_WORTHWHILE = 16
+"""Fewer lines than this, left over by a layout, are read sooner one by one."""
 
 
 _WANTED = {
@@ -57,8 +60,8 @@ _BARE = (
 
 _QUOTED = ("upstream_transport_failure_reason", "user_agent", "authority", "upstream_host")
 
-_UNUSUAL = (b"\\", b"\x1b", b"...", b"\xe2\x80\xa6")
-"""Escapes, colours and ellipses: signs that a line was handled on its way."""
+_UNUSUAL = (b"\\", b"\x1b")
+"""Escapes and colours: signs that a line was handled on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,52 +143,47 @@ def read_text(
         Each layout that some lines have beyond doubt, and their entries: a frame of ``TABLE``
         plus ``row``, the line's position in ``lines``.
     """
-    rows = np.arange(len(lines), dtype=np.uint32)
-    for layout in LAYOUTS:
-        table = _read_layout(lines, rows, body, layout)
-        if len(table):
-            yield layout.name, table
-        if len(table) == len(lines):
-            return
-        keep = np.isin(rows, table["row"].to_numpy(), assume_unique=True, invert=True)
-        lines, rows, body = _select(lines, keep), rows[keep], None
-
-
-def _read_layout(
-    lines: Sequence[bytes], rows: Rows, body: bytes | None, layout: Layout
-) -> pl.DataFrame:
-    """The rows that fit ``layout``: all at once when all do, else after a look at each line.
-
-    The quick look is sound although it sums quotes over all lines: it counts only if every
-    line then turns out to have the right tokens.
-    """
     body = b"\n".join(lines) if body is None else body
-    quotes = np.count_nonzero(np.frombuffer(body, np.uint8) == _QUOTE)
-    if quotes == layout.quotes * len(lines) and _is_usual(body):
-        table = _split(body, rows, layout)
-        if len(table) == len(lines):
-            return table
-    even = np.array(
-        [
-            line.count(b'"') == layout.quotes
-            and len(line) <= MAX_LINE
-            and _is_usual(line)
-            and _is_utf8(line)
-            for line in lines
-        ],
-        dtype=np.bool_,
-    )
-    if not even.any():
-        return nothing()
-    return _split(b"\n".join(_select(lines, even)), rows[even], layout)
+    quotes = _quotes(lines)
+    quotes[_unusual(body, lines)] = 0
+    left = np.ones(len(lines), np.bool_)
+    for layout in LAYOUTS:
+        mine = left & (quotes == layout.quotes)
+        rows = np.flatnonzero(mine).astype(np.uint32)
+        if len(rows) < (1 if left.all() else _WORTHWHILE):
+            continue
+        if len(rows) < len(lines):
+            table = _split(b"\n".join([lines[row] for row in rows.tolist()]), rows, layout)
+        else:
+            table = _split(body, rows, layout)
+        if len(table):
+            left[table["row"].to_numpy()] = False
+            yield layout.name, table
+        if not left.any():
+            return
 
 
-def _is_usual(text: bytes) -> bool:
-    return not any(sign in text for sign in _UNUSUAL)
+def _quotes(lines: Sequence[bytes]) -> npt.NDArray[np.int64]:
+    """How many quotes each line has."""
+    return np.fromiter(map(methodcaller("count", b'"'), lines), np.int64, len(lines))
 
 
-def _select(lines: Sequence[bytes], keep: npt.NDArray[np.bool_]) -> list[bytes]:
-    return [line for line, kept in zip(lines, keep.tolist(), strict=True) if kept]
+def _unusual(body: bytes, lines: Sequence[bytes]) -> list[int]:
+    """Which lines are no UTF-8, too long, or bear signs of handling."""
+    clean = body.isascii() and not any(sign in body for sign in _UNUSUAL)
+    if clean and max(map(len, lines), default=0) <= MAX_LINE:
+        return []
+    return [row for row, line in enumerate(lines) if not _is_usual(line)]
+
+
+def _is_usual(line: bytes) -> bool:
+    if len(line) > MAX_LINE or any(sign in line for sign in _UNUSUAL):
+        return False
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _split(body: bytes, rows: Rows, layout: Layout) -> pl.DataFrame:
@@ -223,7 +221,8 @@ def _sound(tokens: pl.DataFrame, layout: Layout) -> pl.Expr:
         pl.col("duration_ms").cast(pl.Int64, strict=False) <= MAX_DURATION_MS,
         (took == "-") | _digits(took),
         sound_flags(tokens["response_flags"]),
-        sound_addresses([name for name in ADDRESSES if name in layout.places]),
+        sound_addresses(name for name in ADDRESSES if name in layout.places),
+        *([not_elided()] if "upstream_cluster" in layout.places else []),
         *(pl.col(name).is_not_null() for name in _BARE if name in layout.places),
         *(
             # Where a quote is left over, another token lacks its own.
@@ -260,11 +259,3 @@ def _tokens(body: bytes, layout: Layout) -> pl.DataFrame | None:
         return source.select(c for c in columns if c in layout.kept).collect().slice(1)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return None
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
