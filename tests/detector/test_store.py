@@ -38,6 +38,7 @@ from detector.types import Attribution, Cause, Incident, Series, Status, Window
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WRITER = Path(__file__).with_name("crash_writer.py")
+ROOT = Path(__file__).parents[2]
 
 
 class Hands:
@@ -320,7 +321,9 @@ def test_a_killed_writer_leaves_a_whole_number_of_steps(url: str) -> None:
     steps = [0]
     for _ in range(10):
         process = subprocess.Popen(
-            [sys.executable, WRITER, url], stdout=subprocess.PIPE, cwd=Path.cwd()
+            [sys.executable, WRITER, url],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         assert process.stdout is not None
         assert process.stdout.readline() == b"committed\n"
