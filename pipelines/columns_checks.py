@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import polars as pl
 
@@ -56,11 +56,16 @@ def sound_flags(flags: pl.Series) -> pl.Expr:
     return pl.col(flags.name).is_in(known)
 
 
-def sound_addresses(names: Iterable[str]) -> pl.Expr:
-    """Whether addresses are null or more than digits: an IP, a name or a path, without spaces."""
-    return pl.all_horizontal(
-        ~pl.col(name).str.contains("^[0-9:]*$| ").fill_null(value=False) for name in names
-    )
+def sound_addresses(addresses: pl.DataFrame) -> Iterator[pl.Expr]:
+    """Whether addresses are null or more than digits: an IP, a name or a path, without spaces.
+
+    Nothing is left to check of a column in which all have a dot and none a space.
+    """
+    for column in addresses:
+        dotted = column.str.contains(".", literal=True) | (column == "-")
+        spaced = column.name == "upstream_host" and column.str.contains(" ", literal=True).any()
+        if spaced or not dotted.all():
+            yield ~pl.col(column.name).str.contains("^[0-9:]*$| ").fill_null(value=False)
 
 
 def not_elided() -> pl.Expr:

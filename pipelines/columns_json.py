@@ -181,17 +181,17 @@ def _table(found: _Found) -> tuple[pl.DataFrame, list[bytes]]:
         found = _complete(found)
         frame = _frame(found.entries)
     micros, timed = read_times(frame["start_time"])
-    sound = frame.select(
-        pl.lit(pl.Series(timed))
-        & pl.col("response_code").is_between(0, 999)
-        & pl.col("duration").is_between(0, MAX_DURATION_MS)
-        & (pl.col("bytes_sent") >= 0)
-        & (pl.col("bytes_received") >= 0)
-        & sound_flags(frame["response_flags"])
-        & sound_addresses(ADDRESSES)
-        & not_elided()
-    ).to_series()
-    sound = sound.fill_null(value=False)
+    checks = [
+        pl.lit(pl.Series(timed)),
+        pl.col("response_code").is_between(0, 999),
+        pl.col("duration").is_between(0, MAX_DURATION_MS),
+        pl.col("bytes_sent") >= 0,
+        pl.col("bytes_received") >= 0,
+        sound_flags(frame["response_flags"]),
+        *sound_addresses(frame.select(ADDRESSES)),
+        not_elided(),
+    ]
+    sound = frame.select(pl.all_horizontal(checks)).to_series().fill_null(value=False)
     table = (
         frame.with_columns(
             pl.Series("row", found.rows, pl.UInt32),
