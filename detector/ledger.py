@@ -68,9 +68,12 @@ class Event(NamedTuple):
 
 def events_of(frame: pl.DataFrame) -> Iterator[Event]:
     """The rows of a ``CONTROL`` frame that have a time and a kind, in the frame's order."""
-    rows = frame.select(list(CONTROL)).drop_nulls(["time", "kind"])
-    for time, *rest in rows.iter_rows():
-        yield Event(time.replace(tzinfo=UTC), *rest)
+    if frame.is_empty():
+        return
+    rows = frame if frame.columns == list(CONTROL) else frame.select(list(CONTROL))
+    for time, kind, *rest in rows.iter_rows():
+        if time is not None and kind is not None:
+            yield Event(time.replace(tzinfo=UTC), kind, *rest)
 
 
 class ProxyState(msgspec.Struct):

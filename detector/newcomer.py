@@ -12,6 +12,12 @@ from detector.ledger import CONNECTION_AGE, Event
 ONE_BY_ONE = timedelta(seconds=15)
 """After this, a proxy that has only just left the old control plane was moved, not orphaned."""
 
+SETTLED = timedelta(seconds=5)
+LATE_GAPS = 4
+"""A complete window ends ``SETTLED`` after its last sign. One that lacks the few proxies it may
+lack waits for them longer where proxies come slowly: a gap of four times the mean has a chance
+of exp(-4) = 2 %."""
+
 
 class Newcomer(msgspec.Struct):
     """One rollout's started istiods and the proxies that may follow them."""
@@ -52,6 +58,11 @@ class Newcomer(msgspec.Struct):
         return time - self.newest_start > ONE_BY_ONE and (
             left_at is None or left_at - self.newest_start > ONE_BY_ONE
         )
+
+    def patience(self) -> timedelta:
+        """How long to wait for the last few proxies: ``LATE_GAPS`` times the usual gap."""
+        came = max(1, self.expected - len(self.waiting))
+        return max(SETTLED, LATE_GAPS * (self.latest - self.newest_start) / came)
 
     def changes_version(self) -> bool:
         """Whether the versions before and after are known and differ."""

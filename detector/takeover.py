@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from detector.ledger import STEADY_AFTER, Before, Event, Proxies
-from detector.newcomer import Newcomer
+from detector.newcomer import SETTLED, Newcomer
 from detector.windows import Draft, WindowBook
 
 SAME_START = timedelta(seconds=30)
@@ -24,10 +24,8 @@ REPLICAS = timedelta(minutes=10)
 NO_MOVE = timedelta(minutes=10)
 """A start that no proxy followed for this long moved none (a replica more)."""
 
-SETTLED = timedelta(seconds=5)
 PUSHED_AFTER = timedelta(seconds=15)
-"""A window ends when its last proxy has been quiet for ``SETTLED``; what is pushed to a proxy
-within ``PUSHED_AFTER`` of its connection is the answer to it."""
+"""What is pushed to a proxy within this time of its connection is the answer to it."""
 
 QUIET = {"upgrade": timedelta(minutes=10), "restart": timedelta(minutes=2)}
 """An incomplete window ends when no further proxy came over for this long."""
@@ -185,7 +183,9 @@ class Takeovers:
         if quiet >= SETTLED and now - (current.pruned_at or current.latest) >= SETTLED:
             self._prune(current, draft, now)
         missing = len(current.waiting) / current.expected if current.expected else 1.0
-        complete = missing <= 1 - settings.complete_share + 1e-9 and quiet >= SETTLED
+        complete = (missing == 0 and quiet >= SETTLED) or (
+            missing <= 1 - settings.complete_share and quiet >= current.patience()
+        )
         too_old = now - current.newest_start > timedelta(seconds=settings.max_s)
         if complete or too_old or quiet >= QUIET[draft.kind]:
             self._end(current)

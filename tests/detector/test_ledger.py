@@ -107,6 +107,21 @@ def test_an_upgrade_without_a_start_line_is_seen_by_the_versions_of_reconnects()
     assert seconds(window.started_at) == 500
 
 
+def test_an_upgrade_waits_for_its_last_proxies_as_long_as_their_pace_suggests() -> None:
+    move = connects(58, 2000, 10, "1.7.5")
+    rows = [
+        *connects(58, 0, 5),
+        row(1990, "control-plane-start", version="1.7.5"),
+        *move[:-1],
+        move[-1] | {"time": move[-1]["time"] + timedelta(seconds=20)},
+    ]
+
+    (window,) = found(told(rows, 4000))
+
+    assert len(window.reconciled) == 58
+    assert seconds(window.ended_at) == 2000 + 57 * 10 + 20
+
+
 def test_stragglers_of_a_finished_upgrade_open_no_second_one() -> None:
     upgrade = connects(200, 2000, 1, "1.7.5")
     late = [event for event in upgrade if event["proxy"] in {"web-150.shop", "web-20.shop"}]
