@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from pipelines.formats.keys import ISTIO_KEYS, TELLING, field_of, spell
+from pipelines.formats.keys import ISTIO_KEYS, field_of, spell, tells
 from pipelines.formats.values import BadValueError, Reading, moment, precision_of, put
 
 MAX_KEYS = 512
@@ -69,7 +69,8 @@ def read_pairs(pairs: Iterable[Pair]) -> Reading | None:
         standard = standard and key in ISTIO_KEYS
         if field not in best or rank < best[field][0]:
             best[field] = (rank, value)
-    if not _is_access(best.keys()):
+    telling = any(tells(field, rank) for field, (rank, _) in best.items())
+    if not _is_access(best.keys(), telling=telling):
         return None
     reading = Reading("istio-json" if standard else "custom-json", {}, extra=extra)
     for field, (_, value) in best.items():
@@ -77,7 +78,7 @@ def read_pairs(pairs: Iterable[Pair]) -> Reading | None:
             put_any_time(reading, value)
         else:
             put(reading, field, value)
-    return reading if _is_access(reading.fields.keys()) else None
+    return reading if _is_access(reading.fields.keys(), telling=telling) else None
 
 
 def _find(key: str) -> tuple[str, int] | None:
@@ -94,11 +95,10 @@ def _find_short(key: str) -> tuple[str, int] | None:
     return None if last is None else (last[0], last[1] + 100)
 
 
-def _is_access(fields: Iterable[str]) -> bool:
-    names = frozenset(fields)
+def _is_access(names: Collection[str], *, telling: bool) -> bool:
     if len(names) < 2:
         return False
-    return "response_flags" in names or ("response_code" in names and bool(names & TELLING))
+    return "response_flags" in names or ("response_code" in names and telling)
 
 
 def put_any_time(reading: Reading, value: object) -> None:

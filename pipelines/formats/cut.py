@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 
+from pipelines.formats.cursor import Cursor, is_balanced
 from pipelines.formats.layouts import find_time, read_end, read_untimed
+from pipelines.formats.operators import LONG_FLAGS
 from pipelines.formats.parts import put_details, put_request
 from pipelines.formats.values import (
-    ELIDED,
     FLAGS,
     Reading,
     is_address_list,
@@ -22,35 +23,15 @@ from pipelines.formats.values import (
 )
 
 _REQUEST = re.compile(
-    r'"?(?=(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PROPFIND|REPORT) |- - )'
+    r'(?:\[?(?:\.\.\.|…)\]?\s{0,4})?"?'
+    r"(?=(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PROPFIND|REPORT) |- - )"
 )
 _STATUS = re.compile(rf'" ([0-9]{{3}}|0)(?:$| $| (-)$| ({FLAGS})(?= )| ({FLAGS})$)')
 _FULL_STATUS = re.compile(rf'(?:^| )(HTTP/[0-9.]{{1,3}})?" ([0-9]{{3}}|0) ({FLAGS}) ')
+_KNOWN_FLAG = "|".join(sorted(set(LONG_FLAGS.values()), reverse=True))
+_BARE_STATUS = re.compile(rf"()([1-5][0-9]{{2}}) ((?:{_KNOWN_FLAG})(?:,(?:{_KNOWN_FLAG}))*) ")
 _SHORT_ID = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 _NUMBER = re.compile(r"[0-9]{1,19}")
-_WHOLE_DETAILS = frozenset(
-    {
-        "via_upstream",
-        "direct_response",
-        "route_not_found",
-        "cluster_not_found",
-        "no_healthy_upstream",
-        "filter_chain_not_found",
-        "downstream_remote_disconnect",
-        "upstream_per_try_timeout",
-        "response_timeout",
-        "upstream_response_timeout",
-        "stream_idle_timeout",
-        "duration_timeout",
-        "fault_filter_abort",
-        "ext_authz_denied",
-        "ext_authz_error",
-        "request_rate_limited",
-        "http1.codec_error",
-    }
-)
-"""Details that are no beginning of longer ones."""
-
 _TAIL = (
     "upstream_cluster",
     "upstream_local_address",
@@ -60,54 +41,6 @@ _TAIL = (
     "route_name",
 )
 _NUMBERS = ("bytes_received", "bytes_sent", "duration_ms", "upstream_service_time_ms")
-
-
-class _Cursor:
-    """Reads certain words and quoted strings from left to right."""
-
-    def __init__(self, line: str, at: int) -> None:
-        self.line = line
-        self.at = at
-
-    def peek(self) -> str:
-        """The next character, or nothing at the end."""
-        return self.line[self.at : self.at + 1]
-
-    def word(self) -> str | None:
-        """The next word, or None when the line ends in it or it was elided."""
-        end = self.line.find(" ", self.at)
-        word = self.line[self.at : end if end >= 0 else len(self.line)]
-        if not word or '"' in word or word.endswith(ELIDED) or (end < 0 and not _closed(word)):
-            return None
-        self.at = end + 1 if end >= 0 else len(self.line)
-        return word
-
-    def quoted(self) -> str | None:
-        """The next quoted string, or None when it is none or does not end."""
-        if self.peek() != '"':
-            return None
-        end = self.line.find('" ', self.at + 1)
-        if end < 0:
-            end = len(self.line) - 1
-            if end <= self.at or self.line[end] != '"':
-                return None
-        value = self.line[self.at + 1 : end]
-        self.at = end + 2
-        return value
-
-
-def _closed(word: str) -> bool:
-    """Whether the last word of a cut line is whole."""
-    return (
-        word == "-"
-        or word in _WHOLE_DETAILS
-        or (word[-1] in "}])" and word[0].isalpha() and _balanced(word))
-    )
-
-
-def _balanced(word: str) -> bool:
-    """Whether every bracket that opens closes."""
-    return all(word.count(one) == word.count(other) for one, other in ("{}", "[]", "()"))
 
 
 def read_cut(line: str) -> Reading | None:
@@ -139,7 +72,7 @@ def _read_untimed(line: str, start: int) -> Reading | None:
 
 def _read_from_status(line: str) -> Reading | None:
     """Read an entry that lost its request, or all but its end."""
-    status = _FULL_STATUS.search(line)
+    status = _FULL_STATUS.search(line) or _BARE_STATUS.match(line)
     if status is None:
         return read_end(line)
     reading = Reading("custom-text", {}, partial=True)
@@ -147,7 +80,9 @@ def _read_from_status(line: str) -> Reading | None:
         put(reading, "protocol", status.group(1))
     put(reading, "response_code", status.group(2))
     put(reading, "response_flags", status.group(3))
-    _read_rest(reading, _Cursor(line, status.end()))
+    _read_rest(reading, Cursor(line, status.end()))
+    if end := read_end(line):
+        reading.fields = end.fields | reading.fields
     return reading
 
 
@@ -162,7 +97,7 @@ def _read_request(reading: Reading, line: str, start: int) -> Reading | None:
     if flags is not None:
         put(reading, "response_flags", flags)
     if status.group(3):
-        _read_rest(reading, _Cursor(line, status.end() + 1))
+        _read_rest(reading, Cursor(line, status.end() + 1))
     return reading
 
 
@@ -183,7 +118,7 @@ def _read_cut_request(reading: Reading, request: str) -> Reading | None:
     return reading if "method" in reading.fields else None
 
 
-def _read_rest(reading: Reading, cursor: _Cursor) -> None:
+def _read_rest(reading: Reading, cursor: Cursor) -> None:
     """Read what follows the flags."""
     name = _read_middle(reading, cursor)
     if name is None:
@@ -197,7 +132,7 @@ def _read_rest(reading: Reading, cursor: _Cursor) -> None:
             put(reading, field, value)
 
 
-def _read_middle(reading: Reading, cursor: _Cursor) -> str | None:
+def _read_middle(reading: Reading, cursor: Cursor) -> str | None:
     """Read what tells the layouts apart; None when the line ends in it."""
     if cursor.peek().isdigit():
         return "envoy-text"
@@ -216,7 +151,7 @@ def _read_middle(reading: Reading, cursor: _Cursor) -> str | None:
     return name
 
 
-def _read_details(reading: Reading, cursor: _Cursor) -> None:
+def _read_details(reading: Reading, cursor: Cursor) -> None:
     """Read the response code details and the connection termination details."""
     end = cursor.line.find(' "', cursor.at)
     if end >= 0:
@@ -224,13 +159,13 @@ def _read_details(reading: Reading, cursor: _Cursor) -> None:
         cursor.at = end + 1
         return
     details = cursor.word()
-    if details is not None and _balanced(details):
+    if details is not None and is_balanced(details):
         put(reading, "response_code_details", details)
         if cursor.word() == "-":
             put(reading, "connection_termination_details", "-")
 
 
-def _read_numbers(reading: Reading, cursor: _Cursor) -> bool:
+def _read_numbers(reading: Reading, cursor: Cursor) -> bool:
     """Read the four numbers; False when the line ends in them or holds others."""
     values: list[str] = []
     while len(values) < 4 and (value := cursor.word()) is not None:
@@ -244,7 +179,7 @@ def _read_numbers(reading: Reading, cursor: _Cursor) -> bool:
     return cursor.peek() == '"'
 
 
-def _read_headers(reading: Reading, cursor: _Cursor) -> bool:
+def _read_headers(reading: Reading, cursor: Cursor) -> bool:
     """Read the quoted strings; False when the line ends in them or they are others."""
     first = cursor.quoted()
     if first is None or not is_address_list(first):
@@ -268,7 +203,7 @@ def _ends_headers(value: str, following: str) -> bool:
     return following != '"' and (following != "" or ":" in value or "/" in value)
 
 
-def _read_client(reading: Reading, cursor: _Cursor) -> bool:
+def _read_client(reading: Reading, cursor: Cursor) -> bool:
     """Read user agent and request id; False when nothing certain can follow.
 
     A user agent may hold quotes, so it is certain only when what follows can be a request id.

@@ -91,14 +91,16 @@ for _field, _spellings in _OTHER_SPELLINGS.items():
     for _rank, _key in enumerate(_spellings.split(), 1):
         _BY_SPELLING.setdefault(_key, (_field, _rank))
 
-TELLING = frozenset(
+_ENVOYS_ALONE = frozenset(
     {
-        "response_flags",
         "response_code_details",
-        "upstream_transport_failure_reason",
         "connection_termination_details",
+        "upstream_transport_failure_reason",
+    }
+)
+_ENVOYS_BY_NAME = frozenset(
+    {
         "upstream_cluster",
-        "upstream_service_time_ms",
         "upstream_host",
         "downstream_local_address",
         "downstream_remote_address",
@@ -106,7 +108,17 @@ TELLING = frozenset(
         "route_name",
     }
 )
-"""Fields that only a proxy writes; a record with a status but none of them is another's log."""
+
+
+def tells(field: str, rank: int) -> bool:
+    """Whether a field under its ``rank``-th name is one that only Envoy writes.
+
+    A record with a status but none of them is another program's log: web servers, too, name
+    an upstream and a host.
+    """
+    if field == "upstream_service_time_ms":
+        return rank <= 1  # x-envoy-upstream-service-time is Envoy's name as well
+    return field in _ENVOYS_ALONE or (field in _ENVOYS_BY_NAME and rank == 0)
 
 
 def spell(key: str) -> str:

@@ -19,6 +19,7 @@ _JSON_PAIR = re.compile(
 _EQUALS_PAIR = re.compile(
     r'(?<![^\s,{\[(])([A-Za-z@:][A-Za-z0-9_.:-]{0,63})=(?:"([^"]*+)"|([^\s",;]++)(?=[\s,;]))'
 )
+_METRIC = re.compile(r"\s*[A-Za-z_:][A-Za-z0-9_:]*\{")
 _LEADING_TIME = re.compile(rf"\[?({TIMESTAMP})\]?\s")
 
 
@@ -68,7 +69,7 @@ def read_equals(line: str) -> Reading | None:
     Its keys are somebody's own, so it counts as partial: what they mean is likely, and the
     format string makes it sure.
     """
-    if "=" not in line:
+    if "=" not in line or _METRIC.match(line):
         return None
     reading = read_pairs(
         (key, quoted or plain) for key, quoted, plain in _EQUALS_PAIR.findall(line + " ")

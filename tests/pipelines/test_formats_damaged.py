@@ -170,3 +170,18 @@ def test_a_value_that_a_person_shortened_is_left_out(old: str, new: str, lost: s
     answer = _only(LINE.replace(old, new))
     assert answer["partial"]
     assert answer["fields"] == {name: value for name, value in FULL.items() if name != lost}
+
+
+@pytest.mark.parametrize("mark", ["... ", "… ", "[...] ", "", '"'])
+def test_a_line_whose_start_a_person_left_out_is_read_from_its_request(mark: str) -> None:
+    rest = LINE[LINE.index("GET") :] if mark == '"' else LINE[LINE.index('"GET') :]
+    answer = _only(mark + rest)
+    assert answer["partial"]
+    assert answer["fields"] == {n: v for n, v in FULL.items() if n != "start_time"}
+
+
+def test_a_line_that_begins_with_its_status_is_read_from_there() -> None:
+    answer = _only(LINE[LINE.index("503 UC") :])
+    assert answer["partial"]
+    lost = ("start_time", "method", "path", "protocol")
+    assert answer["fields"] == {n: v for n, v in FULL.items() if n not in lost}

@@ -149,6 +149,8 @@ def test_an_impossible_value_is_left_out_and_the_entry_is_partial(key: str, valu
         {"level": "info", "method": "GET", "path": "/", "status": 200, "duration": 12},
         {"response_code": 200},
         {"scope": "access", "message": "connection complete", "src.addr": "1.2.3.4:5"},
+        {"status": 502, "upstream_addr": "10.0.0.1:80", "request_method": "GET", "host": "a"},
+        {"start_time": "%START_TIME%", "response_code": "%RESPONSE_CODE%", "method": "GET"},
         {"a": 1},
         {},
     ],
@@ -220,3 +222,8 @@ def test_a_shippers_time_is_not_taken_for_the_start_of_the_request() -> None:
     shipped = _only(entry | {"kubernetes": {"pod_name": "orders-7d4", "namespace_name": "shop"}})
     assert "start_time" not in shipped["fields"]
     assert shipped["identity"]["pod"] == "orders-7d4"
+
+
+def test_a_metric_is_not_an_entry() -> None:
+    metric = 'istio_requests_total{response_code="503",response_flags="UF",route="a"} 5'
+    assert _only(metric)["reason"] == "unknown-layout"
