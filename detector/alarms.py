@@ -25,7 +25,7 @@ from models.spans import SPANS
 SETTLED_S = 8 * 3600  # after this a mesh knows itself (the prototype stayed silent until then)
 WEAK = 1.5  # rarity from which a row is worth attaching to an incident
 RELIEF = 2.3  # decades by which windows lower the threshold at the most
-BUDGET_FACTOR = 0.2
+BUDGET_FACTOR = 5.0
 """Nominal over promised budget. The tail law is optimistic: level shifts and cold services are no
 tail events. Chosen on the tuning seeds of benchmarks/detection."""
 

@@ -36,8 +36,9 @@ def settled(shares: Sequence[float]) -> bool:
     """Whether the level of an alarm should count as normal from now on.
 
     A fresh detector reads the whole alarm each time, so nothing but the shares needs to be kept.
-    Values are clipped to [0, 1] and what is not finite is passed over, since river keeps a NaN
-    for good.
+    Values are brought to [0, 1] by the largest of them, as ADWIN's bound assumes, so that small
+    shares count as much as large ones. What is not finite is passed over, since river keeps a
+    NaN for good.
 
     Args:
         shares: Share of failing requests in each minute of the alarm, oldest first.
@@ -46,9 +47,9 @@ def settled(shares: Sequence[float]) -> bool:
     if len(known) < PATIENCE_MIN or sum(known[-STEADY_MIN:]) >= OUTAGE_SHARE * STEADY_MIN:
         return False
     detector = _adwin(delta=0.002, clock=1, min_window_length=5)
-    changed = 0
+    highest, changed = max(*known, 1e-12), 0
     for minute, share in enumerate(known):
-        detector.update(share)
+        detector.update(share / highest)
         if detector.drift_detected:
             changed = minute
     return len(known) - changed >= STEADY_MIN

@@ -65,24 +65,29 @@ def hold_against(incidents: list[Incident], folder: Path) -> Outcome:
 
     An incident is about a label when it was detected between a minute before the start of the
     fault and a quarter of an hour after its end, and names one of its services. Incidents about
-    nothing are false. The first incident about a label finds it, the others are duplicates.
+    nothing are false, as are those about a label that asks for silence. The first incident about a label finds it, the others are duplicates.
     """
     lines = (folder / "truth.ndjson").read_text(encoding="utf-8").splitlines()
     labels = [json.loads(line) for line in lines]
     spans = pl.scan_parquet(folder / "rollup-*.parquet").select("time")
     first, last = spans.select(first=pl.min("time"), last=pl.max("time")).collect().row(0)
     outcome = Outcome(weeks=(last - first) / timedelta(weeks=1))
-    taken: set[str] = set()
+    owners = {one.id: _owner(one, labels) for one in incidents}
     for label in labels:
-        about = [one for one in incidents if one.id not in taken and _about(one, label)]
-        taken |= {one.id for one in about}
+        about = [one for one in incidents if owners[one.id] == label["id"]]
         if label["should_alarm"]:
             outcome.found.append((label, sorted(about, key=lambda one: one.detected_at)))
         else:
             outcome.broken_silence += len(about)
             outcome.false += about
-    outcome.false += [one for one in incidents if one.id not in taken]
+    outcome.false += [one for one in incidents if owners[one.id] is None]
     return outcome
+
+
+def _owner(incident: Incident, labels: list[dict[str, object]]) -> object:
+    """The label that an incident is about; of several, the one that began last."""
+    about = [label for label in labels if _about(incident, label)]
+    return max(about, key=lambda label: str(label["start"]))["id"] if about else None
 
 
 def _about(incident: Incident, label: dict[str, object]) -> bool:

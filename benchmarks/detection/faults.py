@@ -14,7 +14,7 @@ Signal = tuple[int, str]
 SIZES = ((15, 50), (50, 300), (300, 3000), (3000, 20000))  # tiny, small, medium, large
 CRASHES: tuple[Signal, ...] = ((503, "UF,URX"), (503, "UC"), (503, "-"), (500, "-"))
 ORPHANS: tuple[Signal, ...] = ((404, "NR"), (503, "NC"), (503, "NC"), (503, "UH"), (503, "UF,URX"))
-SPACING = 150  # buckets between two stories
+SPACING = 360  # buckets between two stories
 
 
 class Failing(NamedTuple):
@@ -88,7 +88,7 @@ class Faults:
             self.harmless_upgrade,
         ]
         first, last = DAY // 3, self.mesh.length - 400
-        slots = np.arange(first, last, SPACING + 120)
+        slots = np.arange(first, last, SPACING)
         self.rng.shuffle(slots)
         order = [kinds[i % len(kinds)] for i in range(min(len(slots), 2 * len(kinds)))]
         for kind, slot in sorted(zip(order, slots, strict=False), key=lambda pair: int(pair[1])):
