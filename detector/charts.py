@@ -55,6 +55,7 @@ def errors(
         incident: for the mark at its detection.
         span: the stretch of time and the width of the bins.
     """
+    kept = marks.Rows()
     per = f"{span.bin_s} s" if span.bin_s < 60 else f"{span.bin_s // 60} min"
     ends = pl.col("time") + pl.duration(seconds=span.bin_s)
     at = pl.col("time").dt.strftime("%H:%M:%S")
@@ -64,15 +65,13 @@ def errors(
         alt.Tooltip("signal:N"),
         alt.Tooltip("errors:Q", title=f"errors in {per}"),
     ]
-    drawn = marks.stacked_bars(rows, marks.time_axis("time"), f"errors per {per}", tips)
-    baseline = alt.Chart(marks.data(marks.values(expected, "time"))).encode(
-        x=marks.time_axis("time")
-    )
+    drawn = marks.stacked_bars(kept, rows, marks.time_axis("time"), f"errors per {per}", tips)
+    baseline = alt.Chart(kept.add(marks.values(expected, "time"))).encode(x=marks.time_axis("time"))
     band = baseline.mark_area(style="band", interpolate="step-after").encode(y="upper:Q")
     level = baseline.mark_line(style="expected", interpolate="step-after").encode(y="expected:Q")
-    shades = marks.shading(windows, span)
+    shades = marks.shading(kept, windows, span)
     raised = [{"time": marks.ms(incident.detected_at), "text": "detected"}]
-    mark = alt.Chart(marks.data(raised)).encode(x=marks.time_axis("time"))
+    mark = alt.Chart(kept.add(raised)).encode(x=marks.time_axis("time"))
     below = 2 + marks.ROW * max(0, len(shades) - 1)
     rule = mark.mark_rule(style="detection").encode(y=alt.value(below), y2=alt.value(HEIGHT))
     label = mark.mark_text(style="detection-label", align="left", baseline="top", dx=4).encode(
@@ -80,19 +79,20 @@ def errors(
     )
     known = [rule, label] if span.start <= incident.detected_at <= span.end else []
     layers = [
-        marks.edges(span),
+        marks.edges(kept, span),
         *shades,
         band,
         level,
         drawn,
         *known,
     ]
-    return _drawing(layers, f"{marks.kind(bins)} per {per}")
+    return _drawing(kept, layers, f"{marks.kind(bins)} per {per}")
 
 
 @_trusted
 def alignment(bins: pl.DataFrame) -> Drawing:
     """Errors against the time since each proxy's own reconnect (``chartdata.offset_bins``)."""
+    kept = marks.Rows()
     reach = chartdata.REACH_S
     axis = alt.Axis(values=list(range(-reach, reach + 1, 10)), grid=False)
     x = alt.X(
@@ -107,13 +107,15 @@ def alignment(bins: pl.DataFrame) -> Drawing:
         alt.Tooltip("signal:N"),
         alt.Tooltip("errors:Q"),
     ]
-    bars = marks.stacked_bars(rows, x, "errors", tips)
-    zero = alt.Chart(marks.data([{"second": 0, "text": "proxy reconnects"}])).encode(x=x)
+    bars = marks.stacked_bars(kept, rows, x, "errors", tips)
+    zero = alt.Chart(kept.add([{"second": 0, "text": "proxy reconnects"}])).encode(x=x)
     rule = zero.mark_rule(style="reconnect")
     label = zero.mark_text(style="window-label", align="right", baseline="top", dx=-5).encode(
         y=alt.value(2), text="text:N"
     )
-    return _drawing([bars, rule, label], f"{marks.kind(bins)} around each proxy's own reconnect")
+    return _drawing(
+        kept, [bars, rule, label], f"{marks.kind(bins)} around each proxy's own reconnect"
+    )
 
 
 @_trusted
@@ -126,6 +128,7 @@ def proxies(rows: pl.DataFrame, window: Window, windows: Sequence[Window], span:
         windows: to shade.
         span: the stretch of time.
     """
+    kept = marks.Rows()
     named = rows.drop_nulls("proxy").filter(pl.col("time").is_between(span.start, span.end))
     sums = named.group_by("proxy").agg(pl.col("errors").sum()).sort("errors", "proxy")
     top = sums["proxy"].tail(MAX_PROXIES).to_list()
@@ -156,7 +159,7 @@ def proxies(rows: pl.DataFrame, window: Window, windows: Sequence[Window], span:
     seen = [alt.Tooltip("pod:N", title="proxy"), alt.Tooltip("at:N", title="time (UTC)")]
     shown = alt.condition("pick", alt.value(0.85), alt.value(0.08))
     drawn = (
-        alt.Chart(marks.data(marks.values(dots.sort("time", "signal", "pod"), "time")))
+        alt.Chart(kept.add(marks.values(dots.sort("time", "signal", "pod"), "time")))
         .mark_circle()
         .encode(
             x=x,
@@ -168,18 +171,19 @@ def proxies(rows: pl.DataFrame, window: Window, windows: Sequence[Window], span:
         )
     )
     turned = (
-        alt.Chart(marks.data(ticks))
+        alt.Chart(kept.add(ticks))
         .mark_tick(style="reconnect", size=15)
         .encode(x=x, y=y, tooltip=seen)
     )
     drawn = drawn.add_params(marks.picker(), marks.zoom())
-    layers = [marks.edges(span), *marks.shading(windows, span)[:1], drawn, turned]
-    return _drawing(layers, "Proxy by proxy: reconnect and errors", 30 + 18 * len(names))
+    layers = [marks.edges(kept, span), *marks.shading(kept, windows, span)[:1], drawn, turned]
+    return _drawing(kept, layers, "Proxy by proxy: reconnect and errors", 30 + 18 * len(names))
 
 
 @_trusted
 def timeline(incidents: Sequence[Incident], windows: Sequence[Window], span: Span) -> Drawing:
     """Incidents and reconciliation windows of a whole period as bars over time."""
+    kept = marks.Rows()
     bars = [
         {
             "lane": "incidents",
@@ -204,21 +208,24 @@ def timeline(incidents: Sequence[Incident], windows: Sequence[Window], span: Spa
     lanes = ["incidents", *dict.fromkeys(wording.KINDS[w.kind] for w in shown)]
     y = alt.Y("lane:N", sort=lanes, title=None, scale=alt.Scale(domain=lanes))
     tips = [alt.Tooltip("what:N"), alt.Tooltip("when:N", title="since (UTC)")]
-    layers = [marks.edges(span).add_params(marks.zoom())]
+    layers = [marks.edges(kept, span).add_params(marks.zoom())]
     for rows, style in ((shades, "lane-window"), (bars, "lane-incident")):
         if not rows:
             continue
-        drawn = alt.Chart(marks.data(rows)).mark_bar(style=style, minBandSize=4, height=14)
+        drawn = alt.Chart(kept.add(rows)).mark_bar(style=style, minBandSize=4, height=14)
         layers.append(drawn.encode(x=marks.time_axis("from"), x2="to", y=y, tooltip=tips))
     height = 12 + 26 * len(lanes)
-    return _drawing(layers, "Incidents and reconciliation windows", height)
+    return _drawing(kept, layers, "Incidents and reconciliation windows", height)
 
 
-def _drawing(layers: list[alt.Chart], title: str, height: int = HEIGHT) -> Drawing:
+def _drawing(
+    kept: marks.Rows, layers: list[alt.Chart], title: str, height: int = HEIGHT
+) -> Drawing:
     chart = alt.LayerChart(layer=layers).properties(width="container", height=height)
     document = chart.to_dict(validate=False)
     fit = {"type": "fit-x", "contains": "padding"}
-    return Drawing(title, {**document, "config": {}, "description": title, "autosize": fit})
+    told = {"config": {}, "datasets": kept.named, "description": title, "autosize": fit}
+    return Drawing(title, {**document, **told})
 
 
 def png(drawing: Drawing, theme: Theme = "light", scale: float = 2.0) -> bytes:

@@ -39,19 +39,27 @@ def time_axis(name: str) -> alt.X:
     return alt.X(f"{name}:T", scale=scale, axis=axis)
 
 
-def edges(span: Span) -> alt.Chart:
+class Rows:
+    """The rows behind a chart's layers, kept apart from Altair, which copies what it holds."""
+
+    def __init__(self) -> None:
+        self.named: dict[str, list[dict[str, Any]]] = {}
+
+    def add(self, rows: Sequence[dict[str, Any]]) -> alt.NamedData:
+        """The name under which a layer refers to ``rows``."""
+        name = f"rows-{len(self.named)}"
+        self.named[name] = list(rows)
+        return alt.NamedData(name=name)
+
+
+def edges(rows: Rows, span: Span) -> alt.Chart:
     """Two points nobody sees, so that the time axis spans all of ``span``."""
-    ends = alt.Chart(data([{"time": ms(span.start)}, {"time": ms(span.end)}]))
+    ends = alt.Chart(rows.add([{"time": ms(span.start)}, {"time": ms(span.end)}]))
     hidden: alt.Chart = ends.mark_point(opacity=0, size=0, tooltip=None)
     return hidden.encode(x=time_axis("time"))
 
 
-def data(rows: Sequence[dict[str, Any]]) -> alt.InlineData:
-    """Rows that travel inside the spec."""
-    return alt.InlineData(values=list(rows))
-
-
-def shading(windows: Sequence[Window], span: Span) -> list[alt.Chart]:
+def shading(kept: Rows, windows: Sequence[Window], span: Span) -> list[alt.Chart]:
     """The reconciliation windows as labelled shades behind a chart."""
     seen = chartdata.overlapping(windows, span.start, span.end)[:MAX_WINDOWS]
     rows = [
@@ -67,10 +75,10 @@ def shading(windows: Sequence[Window], span: Span) -> list[alt.Chart]:
     if not rows:
         return []
     tips = [alt.Tooltip(f"{name}:N") for name in ("window", "since", "proxies")]
-    shade = alt.Chart(data(rows)).mark_rect(style="window")
+    shade = alt.Chart(kept.add(rows)).mark_rect(style="window")
     layers = [shade.encode(x=time_axis("from"), x2="to", tooltip=tips)]
     for index, row in enumerate(rows[:LABELS]):
-        label = alt.Chart(data([row])).mark_text(
+        label = alt.Chart(kept.add([row])).mark_text(
             style="window-label", align="left", baseline="top", dx=4
         )
         layers.append(
@@ -111,7 +119,7 @@ def stacked(bins: pl.DataFrame, by: str) -> pl.DataFrame:
 
 
 def stacked_bars(
-    rows: Sequence[dict[str, Any]], x: alt.X, title: str, tips: Sequence[alt.Tooltip]
+    kept: Rows, rows: Sequence[dict[str, Any]], x: alt.X, title: str, tips: Sequence[alt.Tooltip]
 ) -> alt.Chart:
     """Stacked bars from ``x`` to the field ``to``, which the legend can single out."""
     signals = [row["signal"] for row in rows]
@@ -122,7 +130,7 @@ def stacked_bars(
         scale=alt.Scale(domain=[0, HEADROOM * top]),
         axis=alt.Axis(tickMinStep=1, format="~s"),
     )
-    base = alt.Chart(data(rows)).mark_rect(style="bar-of-errors")
+    base = alt.Chart(kept.add(rows)).mark_rect(style="bar-of-errors")
     drawn = base.encode(
         x=x,
         x2="to",

@@ -27,7 +27,7 @@ from detector.types import Incident, Window
 
 __all__ = ["IncidentDetail", "InputSummary", "Report", "ScoreRow", "render"]
 
-MAX_DETAILED = 12  # incidents told in full; the others have their row in the list
+MAX_DETAILED = 6  # incidents told in full; the others have their row in the list
 MAX_LISTED = 200  # rows of the list of incidents
 MAX_WINDOWS = 60
 MAX_REASONS = 20
