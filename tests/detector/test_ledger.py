@@ -164,6 +164,77 @@ def test_pods_that_come_back_under_another_revision_are_an_upgrade() -> None:
     assert len(window.reconciled) == 10
 
 
+def test_deleted_pods_are_not_waited_for() -> None:
+    rows = [
+        *connects(20, 0, 1),
+        row(100, "control-plane-start", version="1.7.5"),
+        *connects(15, 101, 2, "1.7.5"),
+        *(row(110, "disconnect", name) for name in names(20)[15:]),
+    ]
+    ledger = told(rows, 300)
+
+    (window,) = found(ledger)
+
+    assert (window.expected, len(window.reconciled)) == (15, 15)
+    assert seconds(window.ended_at) == 101 + 14 * 2
+
+
+def test_the_banner_of_each_istiod_gives_its_connections_their_version() -> None:
+    def log(rows: list[Row], istiod: str) -> list[Row]:
+        return [event | {"istiod": istiod, "source": "istiod-log"} for event in rows]
+
+    rows = [
+        row(0, "control-plane-start", version="1.6.14", istiod="a", source="istiod-log"),
+        *log(connects(20, 1, 1, None), "a"),
+        row(100, "control-plane-start", istiod="b", source="istiod-log"),
+        row(100.5, "control-plane-start", version="1.7.5", istiod="b", source="istiod-log"),
+        *log(connects(20, 101, 1, None), "b"),
+    ]
+
+    (window,) = found(told(rows, 600))
+
+    assert (window.kind, window.from_version, window.to_version) == ("upgrade", "1.6.14", "1.7.5")
+
+
+def test_a_version_that_is_told_after_the_first_proxy_came_still_counts() -> None:
+    rows = [
+        *connects(20, 0, 1),
+        row(100, "control-plane-start"),
+        row(101, "connect", "web-0.shop"),
+        row(102, "control-plane-start", version="1.7.5"),
+        *connects(20, 103, 1, "1.7.5"),
+    ]
+
+    (window,) = found(told(rows, 600))
+
+    assert (window.kind, window.to_version) == ("upgrade", "1.7.5")
+    assert seconds(window.started_at) == 100
+
+
+def test_a_proxy_that_refuses_what_it_gets_in_an_upgrade_counts_as_failed() -> None:
+    rows = [
+        *connects(20, 0, 1),
+        row(100, "control-plane-start", version="1.7.5"),
+        *connects(20, 101, 1, "1.7.5"),
+        row(103.5, "nack", "web-2.shop", type="LDS", error="no"),
+    ]
+
+    (upgrade,) = found(told(rows, 600), "upgrade")
+
+    assert upgrade.failed == 1
+
+
+def test_an_upgrade_that_never_completes_ends_at_its_last_proxy() -> None:
+    rows = [
+        *connects(20, 0, 1),
+        row(100, "control-plane-start", version="1.7.5"),
+        *connects(5, 101, 1, "1.7.5"),
+    ]
+
+    assert [seconds(window.ended_at) for window in found(told(rows, 650))] == [None]
+    assert [seconds(window.ended_at) for window in found(told(rows, 900))] == [105]
+
+
 def test_a_rollback_is_an_upgrade_of_its_own() -> None:
     rows = [
         *connects(20, 0, 1),
