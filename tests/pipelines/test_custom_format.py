@@ -336,3 +336,34 @@ def test_any_line_is_read_or_refused_by_a_compiled_format(line: str) -> None:
     form = AccessFormat.compile(DEFAULTS["istio-text-1.9"])
     entry = recognise(Record(line=line), formats=[form])
     assert entry.kind in ("access", "istiod", "agent", "envoy", "reject")
+
+
+def test_a_text_format_reads_no_document_and_a_json_format_no_line() -> None:
+    text, document = (
+        AccessFormat.compile("%RESPONSE_CODE%"),
+        AccessFormat.compile('{"c":"%DURATION%"}'),
+    )
+    assert text.read_document({"c": 1}) is None
+    assert document.read("200") is None
+    assert document.read_cut("200") is None
+    assert (text.name, document.name) == ("custom-text", "custom-json")
+
+
+def test_an_impossible_time_makes_a_custom_entry_partial() -> None:
+    form = AccessFormat.compile('{"t":"%START_TIME(%F %T)%","c":"%RESPONSE_CODE%"}')
+    reading = form.read_document({"t": "2022-13-41 10:00:00", "c": 200})
+    assert reading is not None
+    assert reading.partial
+    assert reading.fields == {"response_code": 200}
+
+
+def test_a_path_that_holds_a_quote_and_a_space_is_left_out_with_the_headers() -> None:
+    line = (
+        '[2022-02-01T10:00:00.310Z] "GET /a" b HTTP/1.1" 503 UF 0 91 62 - "-" "curl/7" "-" '
+        '"orders" "10.4.1.9:8080"'
+    )
+    reading = AccessFormat.compile(DEFAULTS["envoy-text"]).read(line)
+    assert reading is not None
+    assert reading.partial
+    assert reading.fields["response_code"] == 503
+    assert not {"path", "user_agent", "authority"} & reading.fields.keys()
