@@ -134,7 +134,8 @@ def gather(
     root = _root(frame)
     if root.is_empty():
         return Errors(root, resolution_s, onset=first.timestamp(), end=until.timestamp())
-    onset, end = _extent(root, _quiet_rate(history, root, bucket_s))
+    usual = _usual(history).join(root.select("signal").unique(), on="signal", how="semi")
+    onset, end = _extent(root, float(usual["usual"].sum()) / bucket_s)
     return Errors(root, resolution_s, onset, end, _destinations(root))
 
 
@@ -148,16 +149,17 @@ def _destinations(root: pl.DataFrame) -> tuple[str, ...]:
     return tuple(str(name) for name in ranked["destination"])
 
 
-def _quiet_rate(history: pl.DataFrame, root: pl.DataFrame, bucket_s: float) -> float:
-    """Errors per second that the baseline expects of the root signals."""
-    signals = root["signal"].unique().implode()
-    expected = (
-        history.filter(pl.col("signal").is_in(signals))
-        .group_by("time")
-        .agg(pl.col("expected").sum())["expected"]
-        .median()
+def _usual(history: pl.DataFrame) -> pl.DataFrame:
+    """Errors per bucket that the baselines expect of each signal, over all its series.
+
+    The history only holds buckets with errors, so the sum over those present would be too low.
+    """
+    return (
+        history.group_by("reporter", "source", "destination", "signal")
+        .agg(pl.col("expected").mean())
+        .group_by("signal")
+        .agg(pl.col("expected").sum().alias("usual"))
     )
-    return expected / bucket_s if isinstance(expected, float) else 0.0
 
 
 def _extent(root: pl.DataFrame, quiet_rate: float) -> tuple[float, float]:
@@ -178,6 +180,8 @@ def _surplus(history: pl.DataFrame, every: str) -> pl.DataFrame:
     return (
         history.group_by(pl.col("time").dt.truncate(every).alias("bucket"), "signal")
         .agg(errors.sum(), expected.sum())
+        .join(_usual(history), on="signal")
+        .with_columns(pl.max_horizontal("expected", "usual").alias("expected"))
         .with_columns(
             pl.when((errors > expected + 2.0 * expected.sqrt()) & ~stray)
             .then((errors - expected) / errors)
