@@ -100,13 +100,17 @@ def read_columns(values: Sequence[bytes | None], writers: Writers) -> Columns:
     columns = Columns(values, writers)
     lines = [value for value in values if value is not None]
     body = b"\n".join(lines)
-    if len(lines) == len(values) and _is_bare_text(body, len(lines)):
+    whole = len(lines) == len(values)
+    if whole and _all_begin(_TEXT, body, len(lines)):
         columns.read_only_text(lines, body)
         return columns
     text, objects = _Part(), _Part()
-    for ordinal, value in enumerate(values):
-        if value:
-            _sort(ordinal, value, text, objects)
+    if whole and _all_begin(b"{", body, len(lines)):
+        objects = _Part(list(range(len(lines))), lines)
+    else:
+        for ordinal, value in enumerate(values):
+            if value:
+                _sort(ordinal, value, text, objects)
     if objects.lines:
         inner = columns.read_objects(objects)
         if not text.lines:
@@ -120,15 +124,15 @@ def read_columns(values: Sequence[bytes | None], writers: Writers) -> Columns:
     return columns
 
 
-def _is_bare_text(body: bytes, lines: int) -> bool:
-    """Whether ``body`` is that many lines that all begin as an access log entry's text does."""
-    if not body.startswith(_TEXT):
+def _all_begin(start: bytes, body: bytes, lines: int) -> bool:
+    """Whether ``body`` is that many lines and all of them begin so."""
+    if not body.startswith(start):
         return False
     buffer = np.frombuffer(body, np.uint8)
     ends = np.flatnonzero(buffer == _LINE_FEED)
-    if len(ends) != lines - 1 or (lines > 1 and ends[-1] + len(_TEXT) >= len(buffer)):
+    if len(ends) != lines - 1 or (lines > 1 and ends[-1] + len(start) >= len(buffer)):
         return False
-    return all(bool((buffer[ends + i] == c).all()) for i, c in enumerate(_TEXT, 1))
+    return all(bool((buffer[ends + i] == c).all()) for i, c in enumerate(start, 1))
 
 
 def _sort(ordinal: int, value: bytes, text: _Part, objects: _Part) -> None:

@@ -58,6 +58,9 @@ class _Entry(msgspec.Struct, gc=False):
     upstream_host: Text = UNSET
 
 
+_ABSENT = msgspec.Raw()
+
+
 class _Message(_Entry, gc=False, rename={"mark": "_p", "flag": "_partial", "pod": "podName"}):
     """An entry, or a shipper's envelope around a line; only what makes it unusual is added."""
 
@@ -68,18 +71,19 @@ class _Message(_Entry, gc=False, rename={"mark": "_p", "flag": "_partial", "pod"
     logtag: str | None = None
     flag: bool | None = None
     # Names that may stand for the writer when ``kubernetes`` is missing.
-    pod: msgspec.Raw = msgspec.Raw()
-    pod_name: msgspec.Raw = msgspec.Raw()
-    resource: msgspec.Raw = msgspec.Raw()
-    file: msgspec.Raw = msgspec.Raw()
-    source: msgspec.Raw = msgspec.Raw()
-    tag: msgspec.Raw = msgspec.Raw()
+    pod: msgspec.Raw = _ABSENT
+    pod_name: msgspec.Raw = _ABSENT
+    resource: msgspec.Raw = _ABSENT
+    file: msgspec.Raw = _ABSENT
+    source: msgspec.Raw = _ABSENT
+    tag: msgspec.Raw = _ABSENT
 
 
 _MESSAGES = msgspec.json.Decoder(_Message)
 _ENTRIES = msgspec.json.Decoder(_Entry)
 _OBJECTS = msgspec.json.Decoder(_Object)
 _GETTERS = {name: attrgetter(name) for name in _Entry.__struct_fields__}
+_GET_KUBERNETES, _GET_LOG, _GET_MESSAGE = map(attrgetter, ("kubernetes", "log", "message"))
 _OPTIONAL = ("user_agent", *STRINGS)
 _BESIDE = frozenset(
     {"istio_policy_status", "kubernetes", "stream", "time", "@timestamp", "logtag", "_p"}
@@ -88,14 +92,14 @@ _BESIDE = frozenset(
 _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
+@dataclass(slots=True)
 class _Found:
     """Entries on their way into columns: where each was, who wrote it, its own JSON."""
 
-    def __init__(self) -> None:
-        self.entries: list[_Entry] = []
-        self.rows: list[int] = []
-        self.keys: list[bytes] = []
-        self.texts: list[bytes | str] = []
+    entries: list[_Entry] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    keys: list[bytes] = field(default_factory=list)
+    texts: list[bytes | str] = field(default_factory=list)
 
     def add(self, row: int, key: bytes, text: bytes | str, entry: _Entry) -> None:
         self.entries.append(entry)
@@ -120,42 +124,61 @@ class JsonRead:
 
 def read_json(messages: Sequence[bytes]) -> JsonRead:
     """Read JSON messages, each of them one object."""
+    rows, decoded = _decode(messages)
     found = _Found()
     read = JsonRead(pl.DataFrame(), [])
-    decode = _MESSAGES.decode
-    for row, raw in enumerate(messages):
-        try:
-            message = decode(raw)
-        except _UNREADABLE:
-            continue
-        key = bytes(message.kubernetes)
-        log = message.log
-        text = log if type(log) is str else message.message
-        if text is None and log is None:
-            if key or not _names_its_writer(message):
-                found.add(row, key, raw, message)
-        elif type(text) is str and key and message.start_time is None and not _is_piece(message):
-            line = text.rstrip("\r\n")
-            if line[:3] == "[20":
-                if "\n" in line:
-                    continue
-                read.lines.append(line.encode(errors="replace"))
-                read.line_rows.append(row)
-                read.line_keys.append(key)
-            elif text[:1] == "{" and (inner := _inner(text)) is not None:
-                found.add(row, key, text, inner)
+    enveloped = any(map(_GET_LOG, decoded)) or any(map(_GET_MESSAGE, decoded))
+    if not enveloped and not any(map(_names_its_writer, decoded)):
+        keys = list(map(bytes, map(_GET_KUBERNETES, decoded)))
+        found = _Found([*decoded], rows, keys, [messages[row] for row in rows])
+    else:
+        for row, message in zip(rows, decoded, strict=True):
+            _sort(row, message, messages[row], found, read)
     read.entries, read.entry_keys = _table(found)
     return read
 
 
+def _decode(messages: Sequence[bytes]) -> tuple[list[int], list[_Message]]:
+    """The messages that can be decoded, and where they stand."""
+    decode = _MESSAGES.decode
+    try:
+        return list(range(len(messages))), list(map(decode, messages))
+    except _UNREADABLE:
+        rows, decoded = [], []
+    for row, raw in enumerate(messages):
+        try:
+            decoded.append(decode(raw))
+        except _UNREADABLE:
+            continue
+        rows.append(row)
+    return rows, decoded
+
+
+def _sort(row: int, message: _Message, raw: bytes, found: _Found, read: JsonRead) -> None:
+    """Put a message to the entries or to the lines, or leave it out as odd."""
+    key, log = bytes(message.kubernetes), message.log
+    text = log if type(log) is str else message.message
+    if text is None and log is None:
+        if key or not _names_its_writer(message):
+            found.add(row, key, raw, message)
+    elif type(text) is str and key and message.start_time is None and not _is_piece(message):
+        line = text.rstrip("\r\n")
+        if line[:3] == "[20" and "\n" not in line:
+            read.lines.append(line.encode(errors="replace"))
+            read.line_rows.append(row)
+            read.line_keys.append(key)
+        elif line[:1] == "{" and (inner := _inner(text)) is not None:
+            found.add(row, key, text, inner)
+
+
 def _names_its_writer(message: _Message) -> bool:
-    return bool(
-        bytes(message.pod)
-        or bytes(message.pod_name)
-        or bytes(message.resource)
-        or bytes(message.file)
-        or bytes(message.source)
-        or bytes(message.tag)
+    return not (
+        message.pod is _ABSENT
+        and message.pod_name is _ABSENT
+        and message.resource is _ABSENT
+        and message.file is _ABSENT
+        and message.source is _ABSENT
+        and message.tag is _ABSENT
     )
 
 
