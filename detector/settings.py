@@ -83,7 +83,7 @@ class WindowSettings(Section, frozen=True):
     ] = 15
     max_s: Annotated[
         int, Meta(ge=60, description="Seconds after which a window closes, complete or not.")
-    ] = 1800
+    ] = 7200
 
 
 class StoreSettings(Section, frozen=True):
@@ -128,7 +128,6 @@ class RedactionSettings(Section, frozen=True):
     addresses: Annotated[
         bool, Meta(description="Hide addresses of clients (X-Forwarded-For, remote address).")
     ] = True
-    user_agents: Annotated[bool, Meta(description="Hide user agents.")] = False
     patterns: Annotated[
         tuple[str, ...], Meta(description="Further regular expressions to hide in exemplars.")
     ] = ()
