@@ -26,8 +26,8 @@ SETTLED_S = 8 * 3600  # after this a mesh knows itself (the prototype stayed sil
 WEAK = 1.5  # rarity from which a row is worth attaching to an incident
 RELIEF = 2.3  # decades by which windows lower the threshold at the most
 BUDGET_FACTOR = 5.0
-"""Nominal over promised budget. The tail law is optimistic: level shifts and cold services are no
-tail events. Chosen on the tuning seeds of benchmarks/detection."""
+"""Nominal over promised budget, chosen on the tuning seeds of benchmarks/detection: shrinking,
+multiplicity over silent rows and effect sizes together make the nominal budget pessimistic."""
 
 SIGNALS_PER_EDGE = 11  # rows that an edge can come to have: multiplicity counts the silent too
 
@@ -71,7 +71,7 @@ class Judge:
             & (excess >= self._least_excess(client, now, age, rows))
             & self._judged(rows)
         )
-        return np.asarray(alarm & (~client | self._settings.client_incidents))
+        return np.asarray(alarm)
 
     def _least_excess(self, client: Flags, now: int, age: int, rows: Ints) -> Floats:
         """Errors beyond expectation that matter: more while a mesh or a series is young."""

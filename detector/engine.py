@@ -21,7 +21,7 @@ from detector.series import Bucket
 from detector.settings import DetectionSettings
 from detector.surprise import score
 from detector.types import Series, Verdict, Window
-from models.contract import Floats, Holder
+from models.contract import Flags, Floats, Holder
 from models.spans import DEPTH
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -89,7 +89,7 @@ class Engine:
         cat = self.catalogue
         requests, errors = self._tables(bucket, index)
         expected, exposure = self._advance(requests, errors)
-        rows = np.flatnonzero((errors > 0) & (cat.ties.group > 0))
+        rows = np.flatnonzero((errors > 0) & self._matters())
         scores = score(cat, rows, expected, index)
         alarm = self.judgement.decide(scores, index, index - self._born, covered=bool(self.windows))
         verdicts = self.judgement.verdicts(scores, alarm, end)
@@ -102,6 +102,13 @@ class Engine:
         if index // per_hour != (index - 1) // per_hour:
             self._refresh(index)
         return sorted(verdicts.values(), key=lambda v: (not v.alarm, -v.surprise, v.series))
+
+    def _matters(self) -> Flags:
+        """Which rows are scored: all series and aggregates, those of clients only if asked for."""
+        ties = self.catalogue.ties
+        if self.settings.client_incidents:
+            return np.asarray(ties.group > 0)
+        return np.asarray((ties.group > 0) & ~ties.client)
 
     def _skip_to(self, index: int) -> None:
         """Step through the silence before bucket ``index``."""

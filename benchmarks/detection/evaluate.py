@@ -65,7 +65,8 @@ def hold_against(incidents: list[Incident], folder: Path) -> Outcome:
 
     An incident is about a label when it was detected between a minute before the start of the
     fault and a quarter of an hour after its end, and names one of its services. Incidents about
-    nothing are false, as are those about a label that asks for silence. The first incident about a label finds it, the others are duplicates.
+    nothing are false, as are those about a label that asks for silence. The first incident about
+    a label finds it, the others are duplicates.
     """
     lines = (folder / "truth.ndjson").read_text(encoding="utf-8").splitlines()
     labels = [json.loads(line) for line in lines]
