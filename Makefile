@@ -22,8 +22,9 @@ $(STAMP): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
-demo: setup ## replay a recorded upgrade and write a report into demo-out/
-	$(BIN)/pushwake demo
+demo: setup ## replay a recorded istiod upgrade and write demo-out/report.html
+	@mkdir -p demo-out
+	$(BIN)/pushwake demo --report demo-out/report.html
 
 test: setup ## run the tests
 	$(BIN)/pytest -n 2
@@ -40,7 +41,7 @@ fmt: setup ## format the code and repair what ruff can
 	$(BIN)/ruff check --fix .
 
 bench: setup ## lines a second, against other tools
-	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.parse
 
 quality: setup ## precision, recall, delay and attribution on simulated meshes
 	$(BIN)/python -m benchmarks.detection
