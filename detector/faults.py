@@ -34,6 +34,14 @@ class Versions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     before: str = ""
     after: str = ""
 
+    def admit(self, before: str | None, after: str | None) -> bool:
+        """Whether both versions satisfy their constraints.
+
+        Raises:
+            ValueError: a constraint cannot be read.
+        """
+        return _admits(self.before, before) and _admits(self.after, after)
+
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An entry of the catalogue. Empty criteria fit anything; those given must all fit.
@@ -130,8 +138,7 @@ def _fault(entry: object, name: str, number: int) -> Fault:
     try:
         fault = msgspec.convert(entry, Fault)
         pl.Series([""]).str.contains(fault.details)
-        for constraint in (fault.versions.before, fault.versions.after):
-            admits(constraint, "0")
+        fault.versions.admit("0", "0")
         if not (fault.signals or fault.codes or fault.details):
             raise ValueError("an entry needs signals, codes or details")
         if fault.confounder and fault.cause == "control-plane":
@@ -152,24 +159,32 @@ def check_unique(faults: Sequence[Fault], name: str) -> None:
         seen.add(fault.id)
 
 
-def admits(constraint: str, version: str | None) -> bool:
+def _admits(constraint: str, version: str | None) -> bool:
     """Whether a version satisfies every comma-separated part of a constraint."""
-    for part in filter(None, constraint.replace(" ", "").split(",")):
-        found = _CONSTRAINT.fullmatch(part)
-        if found is None:
-            raise ValueError(f"{part!r} is no version constraint, as '<1.7' or '>=1.8.1' are")
-        numbers = re.match(r"v?(\d+(?:\.\d+)*)", version or "")
-        if numbers is None:
-            return False
-        limit = tuple(map(int, found[2].split(".")))
-        have = tuple(map(int, numbers[1].split(".")))
-        verdicts = {
-            "": have[: len(limit)] == limit,
-            "<": have < limit,
-            "<=": have[: len(limit)] <= limit,
-            ">": have[: len(limit)] > limit,
-            ">=": have >= limit,
-        }
-        if not verdicts[found[1]]:
-            return False
-    return True
+    parts = [_limit(part) for part in constraint.replace(" ", "").split(",") if part]
+    if not parts:
+        return True
+    numbers = re.match(r"v?(\d+(?:\.\d+)*)", version or "")
+    if numbers is None:
+        return False
+    have = tuple(map(int, numbers[1].split(".")))
+    return all(_compare(have, how, limit) for how, limit in parts)
+
+
+def _limit(part: str) -> tuple[str, tuple[int, ...]]:
+    found = _CONSTRAINT.fullmatch(part)
+    if found is None:
+        raise ValueError(f"{part!r} is no version constraint, as '<1.7' or '>=1.8.1' are")
+    return found[1], tuple(map(int, found[2].split(".")))
+
+
+def _compare(have: tuple[int, ...], how: str, limit: tuple[int, ...]) -> bool:
+    """Equal, at most and more look no further than the limit does: 1.8.6 is 1.8."""
+    cut = have[: len(limit)]
+    return {
+        "": cut == limit,
+        "<": have < limit,
+        "<=": cut <= limit,
+        ">": cut > limit,
+        ">=": have >= limit,
+    }[how]

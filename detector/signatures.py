@@ -16,7 +16,7 @@ from importlib import resources
 import polars as pl
 
 from detector.evidence import HISTORY, gather
-from detector.faults import Fault, Versions, admits, check_unique, load
+from detector.faults import Fault, Versions, check_unique, load
 from detector.types import Cause, Incident, Signature, Window
 
 _SHARE = 0.5  # an entry must fit at least half of the incident's root errors
@@ -97,8 +97,7 @@ def _allowed(fault: Fault, cause: Cause, windows: Sequence[Window]) -> bool:
         return True
     return any(
         (not fault.windows or window.kind in fault.windows)
-        and admits(fault.versions.before, window.from_version)
-        and admits(fault.versions.after, window.to_version)
+        and fault.versions.admit(window.from_version, window.to_version)
         and (fault.alignment != "proxy" or bool(window.reconciled))
         for window in windows
     )
