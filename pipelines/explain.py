@@ -60,14 +60,16 @@ def shape(entry: Entry) -> dict[str, Any]:
 
 
 def _plain(value: object, precision: int) -> object:
-    """``value`` with its times as text."""
+    """``value`` with its times, and whatever else JSON has no word for, as text."""
     if isinstance(value, datetime):
         return print_time(value, precision)
     if isinstance(value, dict):
         return {str(key): _plain(one, precision) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(one, precision) for one in value]
-    return value
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    return repr(value)
 
 
 def print_time(time: datetime, precision: int) -> str:

@@ -6,11 +6,11 @@ control-plane and application lines, and at last what is certain of a damaged ac
 
 Reasons of rejects, which are stable:
 
-=================  =============================================================
+=================  ======================================================================
 empty              no text
 compressed         a compressed block where text was expected
 binary             not text in any encoding near UTF-8
-too-long           longer than ``MAX_LINE`` characters
+too-long           a line, or one value of a document, of more than ``MAX_LINE`` characters
 nested-too-deep    JSON of a nesting that no log has
 not-an-object      a JSON value that is no object
 notice             a remark of the tool that followed the log
@@ -18,7 +18,7 @@ broken-json        begins as JSON, but neither parses nor keeps enough certain p
 ztunnel            a line of ztunnel, which is no Envoy and prints no response flags
 unknown-layout     text that fits nothing
 unknown-keys       a JSON object whose keys say nothing known
-=================  =============================================================
+=================  ======================================================================
 """
 
 from __future__ import annotations
@@ -115,6 +115,8 @@ def _line(line: str, record: Record, kind: Kind, formats: Sequence[AccessFormat]
 def _document(
     document: dict[str, Any], record: Record, kind: Kind, formats: Sequence[AccessFormat]
 ) -> Entry:
+    if any(isinstance(value, str) and len(value) > MAX_LINE for value in document.values()):
+        return Entry("reject", identity=record.identity, reason="too-long")
     for form in formats:
         if (reading := form.read_document(document)) is not None and _says_enough(reading):
             return _access(reading, record)

@@ -105,6 +105,7 @@ def test_a_control_plane_event_is_taken_as_it_is_unless_the_topic_holds_access_l
         (b"x" * (MAX_LINE + 1), "too-long"),
         (b"x" * 1_000_000, "too-long"),
         (ACCESS.encode() + b" x" * MAX_LINE, "too-long"),
+        (b'{"response_flags":"-","path":"' + b"x" * 1_000_000 + b'"}', "too-long"),
         (
             b"2023-08-28T11:49:36.808574Z  INFO inbound{id=d6 peer_ip=10.4.1.28}: "
             b"ztunnel::proxy::inbound: got CONNECT request to 10.4.1.24:9080",
@@ -169,6 +170,11 @@ def test_an_explained_entry_has_its_fields_in_schema_order() -> None:
 )
 def test_a_time_is_printed_with_its_precision(precision: int, text: str) -> None:
     assert print_time(datetime(2022, 2, 1, 10, 0, 0, 310400, UTC), precision) == text
+
+
+def test_what_json_has_no_word_for_is_shown_as_text() -> None:
+    entry = Entry("access", "custom-json", {"response_code": 200, "extra": {"blob": b"\x00"}})
+    assert shape(entry)["extra"] == {"blob": "b'\\x00'"}
 
 
 def test_a_reject_has_no_fields() -> None:
