@@ -77,16 +77,22 @@ def recognise(
             agent, whose lines look alike; access log entries are found anywhere.
         formats: compiled formats of the mesh, tried before the default ones.
     """
-    if record.reason is not None:
-        return Entry("reject", identity=record.identity, reason=record.reason)
+    if (reason := _unreadable(record)) is not None:
+        return Entry("reject", identity=record.identity, reason=reason)
     if record.document is not None:
         return _document(record.document, record, kind, formats)
-    line = record.line or ""
-    if not line.strip():
-        return Entry("reject", identity=record.identity, reason="empty")
-    if len(line) > MAX_LINE:
-        return Entry("reject", identity=record.identity, reason="too-long")
-    return _line(line, record, kind, formats)
+    return _line(record.line or "", record, kind, formats)
+
+
+def _unreadable(record: Record) -> str | None:
+    """Why a record is not worth reading at all, or None."""
+    if record.reason is not None:
+        return record.reason
+    texts = [record.line] if record.document is None else list(record.document.values())
+    if any(isinstance(text, str) and len(text) > MAX_LINE for text in texts):
+        return "too-long"
+    blank = record.document is None and not (record.line or "").strip()
+    return "empty" if blank else None
 
 
 def _line(line: str, record: Record, kind: Kind, formats: Sequence[AccessFormat]) -> Entry:
@@ -115,8 +121,6 @@ def _line(line: str, record: Record, kind: Kind, formats: Sequence[AccessFormat]
 def _document(
     document: dict[str, Any], record: Record, kind: Kind, formats: Sequence[AccessFormat]
 ) -> Entry:
-    if any(isinstance(value, str) and len(value) > MAX_LINE for value in document.values()):
-        return Entry("reject", identity=record.identity, reason="too-long")
     for form in formats:
         if (reading := form.read_document(document)) is not None and _says_enough(reading):
             return _access(reading, record)
