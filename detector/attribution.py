@@ -141,10 +141,11 @@ def _attribution(
 def _doubt(cause: Cause, best: Suspect | None, ranked: Sequence[Suspect]) -> str:
     """The best argument against, when no single fact is one."""
     if cause == "control-plane":
-        rivals = [one for one in ranked if one is not best and not one.ruled_out]
+        rivals = [one for one in ranked[1:] if not one.ruled_out and one.log_odds > -2.0]
         if rivals:
-            name = NAMES[rivals[0].window.kind]
-            return f"A {name} was under way too, and fits the errors less well but not badly"
+            return f"A {NAMES[rivals[0].window.kind]} was under way too and is not ruled out"
+        if best is not None and best.compared > 2.0:
+            return "Whatever else reached the proxies one by one at this pace would look the same"
         return "A failure of the workload at just this moment would look the same in these tests"
     if best is not None:
         return f"A {NAMES[best.window.kind]} was under way when the errors began"

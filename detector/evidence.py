@@ -30,6 +30,7 @@ HISTORY: dict[str, pl.DataType | type[pl.DataType]] = {
 """Buckets with errors, as attribution wants them (``time`` is the bucket's start)."""
 
 _LEAD_S = 120.0  # errors this long before the incident's estimated start are looked at too
+_MOST_ROWS = 20_000
 _ROOT_SHARE = 0.1  # flagged errors are the root of the others when they are this share of all
 
 _COLUMNS = (
@@ -104,39 +105,50 @@ def gather(
     surplus = _surplus(history.filter(recent), every)
     rows = _members(moments, series).filter(pl.col("time").is_between(first, until))
     if rows.is_empty():
-        rows = history.filter(pl.col("time").is_between(first, until)).select(
-            *(
-                pl.col(name) if name in history.columns else pl.lit(None, MOMENTS[name]).alias(name)
-                for name in _COLUMNS
-            ),
-            pl.col("errors").alias("count"),
-        )
+        rows = _of_history(history.filter(pl.col("time").is_between(first, until)))
         resolution_s = bucket_s
-    at = pl.col("time").dt.epoch("us") / 1e6
-    middle = resolution_s / 2 if resolution_s >= 1.0 else 0.0
-    inbound = pl.col("reporter") == "destination"
-    frame = (
-        rows.with_columns(pl.col("time").dt.truncate(every).alias("bucket"))
-        .join(surplus, on=["bucket", "signal"], how="left")
-        .select(
-            *_COLUMNS,
-            (at + middle).cast(pl.Float64).alias("at"),
-            (pl.col("count") * pl.col("share").fill_null(1.0)).cast(pl.Float64).alias("weight"),
-            pl.when(inbound).then("destination_pod").otherwise("source_pod").alias("proxy"),
-            pl.when(inbound)
-            .then(pl.col("destination").str.split(".").list.get(1, null_on_oob=True))
-            .otherwise(pl.col("source").str.split(".").list.get(1, null_on_oob=True))
-            .alias("namespace"),
-        )
-        .filter(pl.col("weight") > 0.0)
-        .sort(["at", "reporter", "source", "destination", "signal", "proxy"])
+    weighed = rows.with_columns(pl.col("time").dt.truncate(every).alias("bucket")).join(
+        surplus, on=["bucket", "signal"], how="left"
     )
-    root = _root(frame)
+    root = _thinned(_root(_placed(weighed, resolution_s / 2 if resolution_s >= 1.0 else 0.0)))
     if root.is_empty():
         return Errors(root, resolution_s, onset=first.timestamp(), end=until.timestamp())
     usual = _usual(history).join(root.select("signal").unique(), on="signal", how="semi")
     onset, end = _extent(root, float(usual["usual"].sum()) / bucket_s)
     return Errors(root, resolution_s, onset, end, _destinations(root))
+
+
+def _of_history(history: pl.DataFrame) -> pl.DataFrame:
+    """Buckets in the place of moments: what they do not know is null."""
+    known = [
+        pl.col(name) if name in history.columns else pl.lit(None, MOMENTS[name]).alias(name)
+        for name in _COLUMNS
+    ]
+    return history.select(*known, pl.col("errors").alias("count"))
+
+
+def _placed(rows: pl.DataFrame, middle_s: float) -> pl.DataFrame:
+    """The columns of `Errors.frame` from moments with the ``share`` that counts, by time."""
+    at = pl.col("time").dt.epoch("us") / 1e6
+    inbound = pl.col("reporter") == "destination"
+    named = pl.when(inbound).then("destination").otherwise("source").str.split(".")
+    return (
+        rows.select(
+            *_COLUMNS,
+            (at + middle_s).cast(pl.Float64).alias("at"),
+            (pl.col("count") * pl.col("share").fill_null(1.0)).cast(pl.Float64).alias("weight"),
+            pl.when(inbound).then("destination_pod").otherwise("source_pod").alias("proxy"),
+            named.list.get(1, null_on_oob=True).alias("namespace"),
+        )
+        .filter(pl.col("weight") > 0.0)
+        .sort(["at", "reporter", "source", "destination", "signal", "proxy"])
+    )
+
+
+def _thinned(root: pl.DataFrame) -> pl.DataFrame:
+    """Every n-th row for n: an outage of hours tells no more by its millionth error."""
+    every = -(-root.height // _MOST_ROWS)
+    return root.gather_every(every).with_columns(pl.col("weight") * every) if every > 1 else root
 
 
 def _destinations(root: pl.DataFrame) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ look like its doing and are not) only where it is not blamed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import resources
 
@@ -20,6 +20,7 @@ from detector.faults import Fault, Versions, check_unique, load
 from detector.types import Cause, Incident, Signature, Window
 
 _SHARE = 0.5  # an entry must fit at least half of the incident's root errors
+_NEAR = timedelta(seconds=60)  # a window's faults may outlast it by so much
 _OPEN_END = datetime.max.replace(tzinfo=UTC)
 
 
@@ -48,14 +49,16 @@ def match(incident: Incident, moments: pl.DataFrame, windows: Sequence[Window]) 
         incident: with its attribution filled in.
         moments: schema.MOMENTS; those of the incident's series are picked. Without any, entries
             that ask for no details can still fit by the signals of the series.
-        windows: those about the time of the onset: the candidates when none is blamed.
+        windows: when none is blamed, those open near the onset may still give an entry its
+            kind and versions.
     """
-    frame = _root_errors(incident, moments)
+    frame = _kinds(_root_errors(incident, moments))
     total = float(frame["weight"].sum())
     if total == 0.0:
         return None
     blamed = incident.attribution.window
-    candidates = [blamed] if blamed is not None else list(windows)
+    near = [window for window in windows if _is_near(window, incident)]
+    candidates = [blamed] if blamed is not None else near
     best = 0.0
     found: Fault | None = None
     for fault in catalogue():
@@ -68,6 +71,17 @@ def match(incident: Incident, moments: pl.DataFrame, windows: Sequence[Window]) 
         if fault.specificity * share > best:
             best, found = fault.specificity * share, fault
     return found.signature if found else None
+
+
+def _is_near(window: Window, incident: Incident) -> bool:
+    ended = window.ended_at or incident.detected_at
+    return window.started_at <= incident.detected_at and ended + _NEAR >= incident.started_at
+
+
+def _kinds(errors: pl.DataFrame) -> pl.DataFrame:
+    """Errors that no entry can tell apart, summed."""
+    told = ("signal", "response_code", "details", "reporter", "source", "destination")
+    return errors.group_by(told, maintain_order=True).agg(pl.col("weight").sum())
 
 
 def _root_errors(incident: Incident, moments: pl.DataFrame) -> pl.DataFrame:

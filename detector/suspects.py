@@ -45,6 +45,7 @@ class Suspect:
     window: Window
     arguments: list[Argument]
     ruled_out: bool  # the errors began before it, or long after
+    compared: float = 0.0  # log odds of the comparison of proxies, one of the arguments
 
     @property
     def log_odds(self) -> float:
@@ -88,7 +89,7 @@ def suspect(scene: Scene, window: Window) -> Suspect:
     ]
     if window.kind in _SAME_CONFIG:
         arguments.append(Argument(-2.5, f"A {name} by itself changes no configuration"))
-    return Suspect(window, arguments, ruled_out=False)
+    return Suspect(window, arguments, ruled_out=False, compared=found.log_odds)
 
 
 def _bounds(window: Window, now: datetime) -> tuple[float, float]:
