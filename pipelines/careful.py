@@ -64,13 +64,13 @@ class Collector:
             self._access.append(row)
 
     def frames(self, fast: Sequence[pl.DataFrame]) -> Parsed:
-        """Everything collected, and what the fast path read, in the order of the messages."""
+        """Everything collected, after what the fast path read."""
         tables = [table.select(*schema.ACCESS) for table in fast]
         if self._access:
             tables.append(pl.DataFrame(self._access, schema=schema.ACCESS))
         access = pl.concat(tables) if tables else schema.empty(schema.ACCESS)
         return Parsed(
-            access=access if len(tables) < 2 else access.sort("ordinal", maintain_order=True),
+            access=access,
             control=pl.DataFrame(self._control, schema=schema.CONTROL),
             rejects=pl.DataFrame(self._rejects, schema=schema.REJECTS, orient="row"),
             counts={name: count for name, count in self.counts.items() if count},

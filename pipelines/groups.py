@@ -40,6 +40,8 @@ class Groups:
         """All groups; None before the first was added."""
         if not self._parts:
             return None
+        if len(self._parts) == 1 and self.rows == self._summed:
+            return self._parts[0]
         table = self._sum(pl.concat(self._parts))
         if table["authority"].n_unique() > self._max_authorities:
             table = self._sum(self._bounded(table))
@@ -63,10 +65,11 @@ class Groups:
         self.replace(table.filter(pl.col("bucket") <= after))
         return int(table.filter(pl.col("bucket") > after)["count"].sum())
 
-    def replace(self, table: pl.DataFrame) -> None:
-        """Put ``table`` in the place of everything."""
+    def replace(self, table: pl.DataFrame, *, summed: bool = True) -> None:
+        """Put ``table`` in the place of everything; say whether its keys are distinct."""
         self._parts = [table]
-        self.rows = self._summed = len(table)
+        self.rows = len(table)
+        self._summed = len(table) if summed else 0
 
     def snapshot(self) -> bytes:
         """Everything; :meth:`restore` takes it back."""

@@ -24,6 +24,9 @@ MAX_ROWS = 20_000
 _STEPS = (100, 1_000, 1_000)
 """Milliseconds that times are cut to at each level above the first; the last also drops hosts."""
 
+_MAX_TOLD = 512
+"""Characters of details that are looked at."""
+
 _SLACK = 4
 """So many times ``max_rows`` may wait, over all buckets, before they are looked at."""
 
@@ -32,14 +35,13 @@ def canonical(errors: pl.DataFrame) -> pl.DataFrame:
     """``errors`` (rows of schema.ACCESS) with canonical flags, and ``details``."""
     flags: list[str] = []
     details: list[str | None] = []
-    columns = (
+    told = errors.select(
         "response_code",
         "response_flags",
-        "response_code_details",
-        "upstream_transport_failure_reason",
+        pl.col("response_code_details", "upstream_transport_failure_reason").str.head(_MAX_TOLD),
         "bytes_sent",
     )
-    for code, printed, said, reason, sent in errors.select(columns).iter_rows():
+    for code, printed, said, reason, sent in told.iter_rows():
         flag = canonical_flags(code, printed, said)
         flags.append(flag)
         details.append(canonical_details(said, reason, flag, sent if said is None else None))
@@ -84,7 +86,8 @@ class Moments:
             wide = [b for b in sizes["bucket"] if self.levels.get(b, 0) < len(_STEPS)]
             for bucket in wide:
                 self.levels[bucket] = self.levels.get(bucket, 0) + 1
-            self.groups.replace(self._coarse(table))
+            if self.levels:
+                self.groups.replace(self._coarse(table), summed=False)
             if not wide:
                 return
 

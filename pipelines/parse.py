@@ -32,8 +32,8 @@ class Parser:
     def parse(self, batch: Batch) -> Parsed:
         """Read a batch; whatever its bytes are, this does not fail.
 
-        Rows of ``access`` and ``control`` are in the order of the messages. Times are those of
-        the log lines; whether one is absurd is for the rollup to say.
+        Rows of ``access`` are in no particular order; ``ordinal`` tells the message. Times are
+        those of the log lines; whether one is absurd is for the rollup to say.
         """
         collector = Collector()
         fast: list[pl.DataFrame] = []
@@ -41,7 +41,10 @@ class Parser:
         if batch.kind != "control-plane" and not self._formats:
             columns = read_columns(batch.values, self._writers)
             odd = columns.odd()
-            fast = [table.filter(~pl.col("probe")) for table in columns.entries]
+            fast = [
+                table.filter(~pl.col("probe")) if table["probe"].any() else table
+                for table in columns.entries
+            ]
             collector.counts.update(columns.counts)
         for ordinal in odd:
             self._read(ordinal, batch, collector)

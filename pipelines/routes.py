@@ -8,7 +8,6 @@ from typing import Any
 import polars as pl
 
 from pipelines.aliases import UNKNOWN, Aliases, Key
-from pipelines.identity import workload_of_pod
 from pipelines.normalise import cluster_parts, host_expr, sni_host_expr
 
 ROUTE = ("pod", "namespace", "workload", "cluster", "authority", "sni", "local")
@@ -32,6 +31,8 @@ BOOTSTRAP = (
 PROBE_PORT = ":15021"
 """Where a proxy answers health checks."""
 
+_MAX_NAME = 253 + len(":65535")
+
 _TUNNEL_PORTS = frozenset({"15006", "15008"})
 
 
@@ -39,13 +40,17 @@ def with_route(lines: pl.LazyFrame) -> pl.LazyFrame:
     """Add the columns of ``ROUTE`` that a line's own columns decide, as few values as will do.
 
     An ordinary outbound cluster says all there is to say, so addresses are dropped there: they
-    would only split groups. The client's address, with its port, is never needed.
+    would only split groups. The client's address, with its port, is never needed. A server name
+    that is not the mesh's own stands in for the authority, which TCP does not have. What is
+    longer than a host's name and port can be names no service.
     """
-    cluster = pl.col("upstream_cluster")
+    cluster, sni = pl.col("upstream_cluster"), pl.col("requested_server_name")
     plain = cluster.str.starts_with("outbound|").fill_null(value=False)
+    name = pl.coalesce("authority", pl.when(~plain).then(sni))
     return lines.with_columns(
         cluster.alias("cluster"),
-        pl.when(~plain).then("requested_server_name").alias("sni"),
+        pl.when(name.str.len_bytes() <= _MAX_NAME).then(name).alias("authority"),
+        pl.when(~plain & sni.str.starts_with("outbound_.")).then(sni).alias("sni"),
         pl.when(~plain).then("downstream_local_address").alias("local"),
     )
 
@@ -79,9 +84,7 @@ def resolve(routes: pl.DataFrame, aliases: Aliases, bucket: int) -> pl.DataFrame
         host_expr(pl.col("local")).alias("address"),
         pl.col("local").str.extract(r":(\d+)$").alias("local_port"),
         pl.col("namespace").fill_null(""),
-        pl.coalesce("workload", pl.col("pod").map_elements(workload_of_pod, pl.String))
-        .fill_null("")
-        .alias("caller"),
+        pl.col("workload").fill_null("").alias("caller"),
     )
     _learn(parts, aliases, bucket)
     # Most routes name their destination in the cluster; only the rest is looked up one by one.
@@ -116,7 +119,9 @@ def _workload() -> pl.Expr:
 
 
 def _learn(parts: pl.DataFrame, aliases: Aliases, bucket: int) -> None:
-    hosts = pl.concat([parts["host"], parts["sni_host"]]).drop_nulls().unique().sort()
+    # A server name counts only where the mesh accepted it: anyone can send one to a gateway.
+    inbound = parts.filter(pl.col("reporter") == "destination")
+    hosts = pl.concat([parts["host"], inbound["sni_host"]]).drop_nulls().unique().sort()
     for host in hosts:
         if host != BLACK_HOLE:
             aliases.learn_host(host)
@@ -127,7 +132,6 @@ def _learn(parts: pl.DataFrame, aliases: Aliases, bucket: int) -> None:
     )
     for key, host, count in _votes(outbound, pl.col("name"), pl.col("host")):
         aliases.authorities.add(key, host, count, bucket)
-    inbound = parts.filter(pl.col("reporter") == "destination")
     port = pl.coalesce("local_port", "port")
     service = pl.coalesce("host", "sni_host")
     for key, host, count in _votes(inbound, port, service):

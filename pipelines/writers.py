@@ -14,35 +14,39 @@ NAMES = ("pod", "namespace", "workload", "proxy_version")
 """What the frames keep of an identity."""
 
 _MAX_WRITERS = 65_536
+_MAX_BYTES = 64 * 1024 * 1024
 
 
 class Writers:
     """Identities by a key, the part of a message that names its writer.
 
     A pod repeats the same prefix or the same ``kubernetes`` object on every line, so only the
-    first message of each is peeled with care. Memory is bounded: when ``max_writers`` are known
-    all are forgotten and learned again.
+    first message of each is peeled with care. Memory is bounded: when ``max_writers`` or 64 MiB
+    of keys are known all are forgotten and learned again.
     """
 
     def __init__(self, max_writers: int = _MAX_WRITERS) -> None:
         self._max_writers = max_writers
         self._codes: dict[bytes, int] = {}
         self._known: list[Identity] = []
+        self._bytes = 0
 
     def of(self, keys: Sequence[bytes], messages: Sequence[bytes]) -> pl.DataFrame:
         """The names of each message's writer; an empty key means nobody.
 
         ``keys`` and ``messages`` run in parallel, and equal keys mean equal writers.
         """
-        if len(self._codes) > self._max_writers:
+        if len(self._codes) > self._max_writers or self._bytes > _MAX_BYTES:
             self._codes.clear()
             self._known.clear()
+            self._bytes = 0
         codes = np.empty(len(keys), np.uint32)
         known = self._codes
         for row, key in enumerate(keys):
             code = known.get(key)
             if code is None:
                 code = known[key] = len(self._known)
+                self._bytes += len(key)
                 self._known.append(_identity(messages[row]) if key else NOBODY)
             codes[row] = code
         table = pl.DataFrame(

@@ -78,7 +78,7 @@ def test_each_default_layout_is_read_as_columns(name: str) -> None:
 def test_layouts_may_be_mixed_in_one_batch() -> None:
     parsed = parse(*LAYOUTS.values(), *LAYOUTS.values())
     assert parsed.counts == {f"access/{name}": 2 for name in LAYOUTS}
-    assert parsed.access["ordinal"].to_list() == list(range(2 * len(LAYOUTS)))
+    assert sorted(parsed.access["ordinal"]) == list(range(2 * len(LAYOUTS)))
 
 
 def test_the_time_of_an_entry_is_when_its_response_ended() -> None:
@@ -253,7 +253,7 @@ def wrapped(lines: list[bytes]) -> list[bytes]:
 
 def assert_agrees(values: Sequence[bytes | None], monkeypatch: pytest.MonkeyPatch) -> None:
     fast, slow = Parser().parse(batch(values)), careful(values, monkeypatch)
-    assert fast.access.equals(slow.access)
+    assert fast.access.sort(fast.access.columns).equals(slow.access.sort(slow.access.columns))
     assert fast.control.equals(slow.control)
     assert by_kind(fast) == by_kind(slow)
 
