@@ -57,6 +57,9 @@ class Columns:
     def read_text(self, part: _Part) -> None:
         """Read lines in which nothing but the access log entry is left."""
         for name, table in read_text(part.lines):
+            if len(table) == len(part.lines):
+                self._add(name, table, part.ordinals, part.keys)
+                continue
             rows = table["row"].to_list()
             places = [part.ordinals[r] for r in rows]
             self._add(name, table, places, [part.keys[r] for r in rows])
@@ -91,8 +94,8 @@ class Columns:
             nobody = (pl.lit(None, pl.String).alias(name) for name in NAMES)
             self.entries.append(table.with_columns(nobody))
             return
-        messages = [self._values[ordinal] or b"" for ordinal in ordinals]
-        self.entries.append(table.hstack(self._writers.of(keys, messages)))
+        writers = self._writers.of(keys, lambda row: self._values[ordinals[row]] or b"")
+        self.entries.append(table.hstack(writers))
 
 
 def read_columns(values: Sequence[bytes | None], writers: Writers) -> Columns:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import numpy as np
 import polars as pl
 
 from pipelines.envelopes import peel
@@ -31,31 +30,33 @@ class Writers:
         self._known: list[Identity] = []
         self._bytes = 0
 
-    def of(self, keys: Sequence[bytes], messages: Sequence[bytes]) -> pl.DataFrame:
+    def of(self, keys: Sequence[bytes], message: Callable[[int], bytes]) -> pl.DataFrame:
         """The names of each message's writer; an empty key means nobody.
 
-        ``keys`` and ``messages`` run in parallel, and equal keys mean equal writers.
+        ``message`` gives the message at a position in ``keys``; equal keys mean equal writers.
         """
         if len(self._codes) > self._max_writers or self._bytes > _MAX_BYTES:
             self._codes.clear()
             self._known.clear()
             self._bytes = 0
-        codes = np.empty(len(keys), np.uint32)
-        known = self._codes
-        for row, key in enumerate(keys):
-            code = known.get(key)
-            if code is None:
-                code = known[key] = len(self._known)
-                self._bytes += len(key)
-                self._known.append(_identity(messages[row]) if key else NOBODY)
-            codes[row] = code
+        codes = list(map(self._codes.get, keys))
+        if None in codes:
+            codes = [self._code(key, row, message) for row, key in enumerate(keys)]
         table = pl.DataFrame(
             {
                 name: pl.Series([getattr(i, name) for i in self._known], dtype=pl.String)
                 for name in NAMES
             }
         )
-        return table[codes]
+        return table[pl.Series(codes, dtype=pl.UInt32)]
+
+    def _code(self, key: bytes, row: int, message: Callable[[int], bytes]) -> int:
+        code = self._codes.get(key)
+        if code is None:
+            code = self._codes[key] = len(self._known)
+            self._bytes += len(key)
+            self._known.append(_identity(message(row)) if key else NOBODY)
+        return code
 
 
 def _identity(message: bytes) -> Identity:
