@@ -4,12 +4,12 @@
 
 Prints, per encoding and runner: entries a second of CPU time (median over the runs, which take
 turns so that a busy neighbour hits all alike), the ratio to the Python loop, and the peak of
-memory above what the interpreter and the lines take. Every run is a process of its own on one
-core. Pushwake's runner is the whole path, raw bytes to closed rollups, with every check.
+resident memory, interpreter, libraries and lines included. Every run is a process of its own on
+one core. Pushwake's runner is the whole path, raw bytes to closed rollups, with every check.
 
 glibc returns large blocks to the system and takes them back at each batch; the environment in
-``ALLOCATOR`` stops that and is worth up to a third. It has to be set before Python starts, so
-the entry point of a deployment sets it (see the image's), never library code.
+``ALLOCATOR`` stops that. It has to be set before Python starts, so whatever starts the process
+sets it, never library code.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ def _cpu_seconds() -> float:
 
 
 def _peak_mib() -> float:
-    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return max(resource.getrusage(w).ru_maxrss for w in whose) / 1024
+    """The peak of the program that counted: the child's where there is one."""
+    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return (child or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1024
 
 
 def measure(runner: str, path: Path, encoding: str) -> dict[str, float | str]:
@@ -73,7 +74,7 @@ def measure(runner: str, path: Path, encoding: str) -> dict[str, float | str]:
     count = RUNNERS[runner]
     try:
         count(path.with_suffix(".warm"), encoding)
-        before, peak, wall = _cpu_seconds(), _peak_mib(), time.perf_counter()
+        before, wall = _cpu_seconds(), time.perf_counter()
         counted = count(path, encoding)
     except MissingRivalError as missing:
         return {"skipped": str(missing)}
@@ -81,7 +82,7 @@ def measure(runner: str, path: Path, encoding: str) -> dict[str, float | str]:
         "counted": counted,
         "cpu_s": _cpu_seconds() - before,
         "wall_s": time.perf_counter() - wall,
-        "peak_mib": _peak_mib() - peak,
+        "peak_mib": _peak_mib(),
     }
 
 
