@@ -40,7 +40,7 @@ _MESSAGES = re.compile(
     r"|Received new config|Epoch \d|Proxy role|Pilot SAN|Effective config: "
     r"|Agent draining Proxy|Graceful termination|Opening status port|Workload SDS socket"
     r"|Envoy (?:may have been|exited)|Apply proxy config|Status server has|CA Endpoint |Using CA "
-    r"|Version \d|Platform detected|PilotSAN|Maximum file desc"
+    r"|failed scraping |Version \d|Platform detected|PilotSAN|Maximum file desc"
     r"|FLAG: --(?:concurrency|proxy\w+|service[Cc]luster|sts\w+|tokenManager\w+|outlier\w+"
     r"|templateFile|drainDuration|parentShutdown\w+|binaryPath|configPath|discovery\w+"
     r"|zipkin\w+|bootstrapv2|dnsRefreshRate|statsd\w+|customConfigFile)"

@@ -30,6 +30,12 @@ _STATUS = re.compile(rf'" ([0-9]{{3}}|0)(?:$| $| (-)$| ({FLAGS})(?= )| ({FLAGS})
 _FULL_STATUS = re.compile(rf'(?:^| )(HTTP/[0-9.]{{1,3}})?" ([0-9]{{3}}|0) ({FLAGS}) ')
 _KNOWN_FLAG = "|".join(sorted(set(LONG_FLAGS.values()), reverse=True))
 _BARE_STATUS = re.compile(rf"()([1-5][0-9]{{2}}) ((?:{_KNOWN_FLAG})(?:,(?:{_KNOWN_FLAG}))*) ")
+_ELISION = re.compile(r"(?<= )(?:\.\.\.|…)(?= |$)")
+_CLUSTER = re.compile(
+    r'(?:(?:"([^" ]+)" )?"([^" ]+)" )?'
+    r"((?:outbound|inbound)[a-z_-]*\|[^ \"]*|PassthroughCluster|BlackHoleCluster) "
+)
+_ADDRESS = re.compile(r"-|\S*[:/]\S*|[0-9A-Fa-fxX*]{1,4}(?:\.[0-9A-Fa-fxX*]{1,4}){3}")
 _SHORT_ID = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 _NUMBER = re.compile(r"[0-9]{1,19}")
 _TAIL = (
@@ -80,7 +86,7 @@ def _read_from_status(line: str) -> Reading | None:
         put(reading, "protocol", status.group(1))
     put(reading, "response_code", status.group(2))
     put(reading, "response_flags", status.group(3))
-    _read_rest(reading, Cursor(line, status.end()))
+    _read_rest(reading, line, status.end())
     if end := read_end(line):
         reading.fields = end.fields | reading.fields
     return reading
@@ -91,13 +97,17 @@ def _read_request(reading: Reading, line: str, start: int) -> Reading | None:
     status = _STATUS.search(line, start)
     if status is None:
         return _read_cut_request(reading, line[start:])
-    put_request(reading, line[start : status.start()])
+    request = line[start : status.start()]
+    timed = "start_time" in reading.fields
+    if not timed and '" ' in request:
+        return None  # another program's line: its status is followed by something else
+    put_request(reading, request)
     put(reading, "response_code", status.group(1))
     flags = status.group(2) or status.group(3)
     if flags is not None:
         put(reading, "response_flags", flags)
-    if status.group(3):
-        _read_rest(reading, Cursor(line, status.end() + 1))
+    if status.group(3) and not _read_rest(reading, line, status.end() + 1) and not timed:
+        return None
     return reading
 
 
@@ -118,18 +128,51 @@ def _read_cut_request(reading: Reading, request: str) -> Reading | None:
     return reading if "method" in reading.fields else None
 
 
-def _read_rest(reading: Reading, cursor: Cursor) -> None:
-    """Read what follows the flags."""
+def _read_rest(reading: Reading, line: str, at: int) -> bool:
+    """Read what follows the flags; False when it is not what Envoy prints there.
+
+    Where a person left something out of the middle, only what is certain of the rest is read.
+    """
+    elision = _ELISION.search(line, at)
+    cursor = Cursor(line if elision is None else line[: elision.start()], at)
     name = _read_middle(reading, cursor)
-    if name is None:
+    if name is not None:
+        reading.format = name
+        begin = cursor.at
+        if _read_numbers(reading, cursor):
+            if _read_headers(reading, cursor):
+                _read_tail(reading, cursor)
+        elif _is_other(cursor.line[begin:]):
+            return False
+    if elision is not None and "upstream_cluster" not in reading.fields:
+        _read_around_cluster(reading, line, elision.end())
+    return True
+
+
+def _is_other(rest: str) -> bool:
+    """Whether what stands where the numbers should be can be no beginning of four numbers."""
+    words = rest.partition('"')[0].split()
+    return '"' in rest and 0 < len(words) < 3
+
+
+def _read_tail(reading: Reading, cursor: Cursor) -> None:
+    """Read what follows the upstream host."""
+    for field in _TAIL:
+        value = cursor.word()
+        if value is None or (field.endswith("_address") and not _ADDRESS.fullmatch(value)):
+            return
+        put(reading, field, value)
+
+
+def _read_around_cluster(reading: Reading, line: str, at: int) -> None:
+    """Read a cluster with Istio's own name behind an elision, and the headers just before it."""
+    found = _CLUSTER.search(line, at)
+    if found is None:
         return
-    reading.format = name
-    if _read_numbers(reading, cursor) and _read_headers(reading, cursor):
-        for field in _TAIL:
-            value = cursor.word()
-            if value is None:
-                return
+    for field, value in zip(("authority", "upstream_host"), found.groups(), strict=False):
+        if value is not None and field not in reading.fields:
             put(reading, field, value)
+    put(reading, "upstream_cluster", found.group(3))
 
 
 def _read_middle(reading: Reading, cursor: Cursor) -> str | None:

@@ -51,7 +51,9 @@ def read(line: str) -> dict[str, Any] | None:
     if own is None:
         return _fields(istio_log.split(line))
     time = _own_time(own["time"])
-    return _fields(LogLine(time, own["level"], f"envoy {own['scope']}", line[own.end() :].rstrip()))
+    return _fields(
+        LogLine(time, own["level"], f"envoy {own['scope']}", line[own.end() :].rstrip("` \r\n"))
+    )
 
 
 def read_json(document: dict[str, Any]) -> dict[str, Any] | None:

@@ -22,11 +22,12 @@ _HEAD = re.compile(
     r"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d))"
     rf"{_TAB}(?P<level>debug|info|warning|warn|error|fatal|critical|trace){_TAB}"
 )
+_LEFT_OUT = r"(?:(?:<\w{1,16}>|\[?(?:\.\.\.|…)\]?)[ \t]+)?"
 _CUT_HEAD = re.compile(
-    r"(?:[\dT:.-]{0,26}Z(?:\t|\\t|[ ]+))?"
+    _LEFT_OUT + r"(?:[\dT:.-]{0,26}Z(?:\t|\\t|[ ]+))?"
     r"(?P<level>debug|info|warning|warn|error|fatal)(?:\t|\\t|[ ]{2,})(?=\w)"
 )
-_CUT_LEVEL = re.compile(r"(?P<scope>ads|delta|kube|klog|model)(?:\t|\\t|[ ]{2,})(?=\w)")
+_CUT_LEVEL = re.compile(_LEFT_OUT + r"(?P<scope>ads|delta|kube|klog|model)(?:\t|\\t|[ ]{2,})(?=\w)")
 _KLOG = re.compile(r"^(?P<level>[IWEF])\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ (?P<file>[\w.-]+:\d+)\] ")
 _SEPARATOR = re.compile(r"\t|\\t|[ ]{2,}")
 _SCOPE = re.compile(r"(?:envoy [\w.-]+(?: \S+:\d+)?|[A-Za-z][\w.-]{0,31})")
@@ -35,7 +36,30 @@ _JSON_KEY = re.compile(r'"(level|time|scope|msg)":"((?:[^"\\]|\\.)*)')
 _MICROSECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _KLOG_LEVELS = {"I": "info", "W": "warn", "E": "error", "F": "fatal"}
 _SEVERITIES = {"warning": "warn", "critical": "fatal", "alert": "fatal", "emergency": "fatal"}
-_SINGLE_SPACE_SCOPES = frozenset({"ads", "delta", "kube", "sds", "xdsproxy", "klog", "validation"})
+_SINGLE_SPACE_SCOPES = frozenset(
+    {
+        "ads",
+        "authorization",
+        "cache",
+        "citadelclient",
+        "delta",
+        "healthcheck",
+        "klog",
+        "kube",
+        "pkica",
+        "proxyagent",
+        "rootcertrotator",
+        "sds",
+        "secretcontroller",
+        "secretfetcher",
+        "securityagent",
+        "serverca",
+        "validation",
+        "validationController",
+        "validationServer",
+        "xdsproxy",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +81,8 @@ def split(line: str) -> LogLine | None:
     """
     if line.startswith("{"):
         return _from_json(line)
+    if "\\u0009" in line:  # a JSON string, copied without its quotes
+        line = line.replace("\\u0009", "\t").replace('\\"', '"')
     head = _HEAD.search(line, 0, HEAD_SEARCH)
     if head:
         level, rest = head["level"], line[head.end() :]
@@ -114,7 +140,7 @@ def parse_time(text: str) -> datetime | None:
 
 def _text(time: datetime | None, level: str, rest: str) -> LogLine:
     scope: str | None = None
-    rest = rest.rstrip().removesuffix("\\n").rstrip("\\").strip()
+    rest = rest.rstrip().removesuffix("\\n").rstrip("\\`").strip()
     parted = _SEPARATOR.split(rest, maxsplit=1)
     first = parted[0]
     if len(parted) == 2 and _SCOPE.fullmatch(first) and not _LABELS.fullmatch(parted[1]):

@@ -178,15 +178,20 @@ def _nack(match: re.Match[str]) -> Fields:
     said: Fields = {"event": "nack"}
     if match["type"]:
         said["type"] = match["type"]
-    first, _, rest = match["rest"].strip().partition(" ")
+    first, rest = _first_word(match["rest"])
     if _PEER.fullmatch(first):
-        first, _, rest = rest.strip().partition(" ")
+        first, rest = _first_word(rest)
     if first:
         said["proxy_id"] = first
     rest = re.sub(r"^\([^)\s]*\) ", "", rest.strip())
     if rest:
         said["error"] = rest
     return said
+
+
+def _first_word(text: str) -> tuple[str, str]:
+    words = text.strip().split(maxsplit=1)
+    return words[0] if words else "", words[1] if len(words) > 1 else ""
 
 
 def _terminated(match: re.Match[str]) -> Fields:

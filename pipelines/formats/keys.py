@@ -69,11 +69,13 @@ _OTHER_SPELLINGS = {
     "user_agent": "useragent http_user_agent agent ua user_agent.original http.user_agent "
     "http.useragent",
     "request_id": "x_request_id req_id requestid envoy_request_id http.request.id",
-    "authority": "host http_host req_authority request_authority request_host http.host "
+    "authority": "host http_host req_authority request_authority http_authority request_host "
+    "http.host "
     "server_name domain vhost",
     "upstream_host": "upstream_address upstream_remote_address upstream_addr upstream "
     "upstream_ip upstream_peer",
-    "upstream_cluster": "upstream_cluster_raw upstream_cluster_name cluster cluster_name",
+    "upstream_cluster": "upstream_cluster_raw upstream_cluster_name upstream_name cluster "
+    "cluster_name",
     "upstream_local_address": "upstream_local upstream_local_addr",
     "downstream_local_address": "downstream_local downstream_local_addr",
     "downstream_remote_address": "downstream_remote downstream_remote_addr downstream_address "

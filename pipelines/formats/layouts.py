@@ -25,7 +25,8 @@ from pipelines.formats.values import (
     put_time,
 )
 
-_TIME = re.compile(rf'\[({TIMESTAMP})\] "')
+_WORD = r"(?:(?!INFO|DEBUG|WARN|ERROR)[A-Za-z0-9][\w.-]{0,62} )?"  # Kuma prints the mesh here
+_TIME = re.compile(rf'\[({TIMESTAMP})\] {_WORD}"')
 _OTHER_TIME = re.compile(r'\[([^\]"\n]{6,48})\] "')
 _STATUS = re.compile(rf'" ([0-9]{{1,3}}) ({FLAGS}) ')
 

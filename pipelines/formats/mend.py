@@ -12,9 +12,9 @@ from pipelines.formats.values import TIMESTAMP
 _QUOTE_MARK = re.compile(r"\n[ \t]*>[ \t]?")
 _SPACES = re.compile(r"\s*\n\s*")
 _DASHED_TIME = re.compile(r"\[[0-9]{4}[–—‒−-][0-9]{2}[–—‒−-][0-9]{2}T[^\]\s]{8,20}\]")
-_LONE_DASH = re.compile(r"(?<=[ \"])[–—‒−](?=[ \"]|$)")
-_OPEN_TIME = re.compile(rf'^({TIMESTAMP})\] "')
-_MARK = re.compile(r"\*\*|`|\\[_*|-]|</?[a-z]{1,6}>")
+_LONE_DASH = re.compile(r"(?<=[ \"])(?:[–—‒−]|~~)(?=[ \"]|$)")
+_OPEN_TIME = re.compile(rf'(?:^|(?<=\s))(?:\[({TIMESTAMP})|({TIMESTAMP})\]) "')
+_MARK = re.compile(r"\*\*|`|(?<![^ \"])~~(?![^ \"])|\\[_*|-]|</?[a-z]{1,6}>")
 _MARKUP = re.compile(r"\*\*|(?<=\s)`|`(?=\s|$)|^`|\\(?=[_*|<>\[\]-])")
 _TYPOGRAPHY = str.maketrans({"“": '"', "”": '"', "„": '"', "\u00a0": " ", "\ufeff": ""})
 _ENTITIES = {"&#34;": '"', "&quot;": '"', "&#39;": "'", "&lt;": "<", "&gt;": ">", "&amp;": "&"}
@@ -57,7 +57,7 @@ def mend(line: str) -> str:
     mended = _TAG.sub("", _MARKUP.sub("", mended))
     mended = _DASHED_TIME.sub(lambda found: re.sub("[–—‒−]", "-", found[0]), mended)
     mended = _RUNS.sub(" ", _LONE_DASH.sub("-", mended))
-    return _OPEN_TIME.sub(r'[\1] "', mended)
+    return _OPEN_TIME.sub(lambda found: f'[{found[1] or found[2]}] "', mended)
 
 
 def untypeset(text: str) -> str:
@@ -86,4 +86,9 @@ def _unwrap(text: str) -> str:
     lines = text.split("\n")
     if len(lines) > 2 and len({len(line) for line in lines[:-1]}) == 1:
         return "".join(lines)
-    return _SPACES.sub(" ", text)
+    joined, quoted = "", False
+    for line in _SPACES.split(text):
+        # no value of Envoy's has a space behind a bar, so the page broke the line there
+        joined += line if not joined or (quoted and joined.endswith("|")) else f" {line}"
+        quoted ^= line.count('"') % 2 == 1
+    return joined
