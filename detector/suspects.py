@@ -27,11 +27,14 @@ NAMES: Mapping[WindowKind, str] = {
     "manual": "marked change",
 }
 
-_TYPICAL: Mapping[WindowKind, float] = {
-    "upgrade": 0.01, "restart": 0.02, "push": 0.05, "push-storm": 0.02, "reconnect-storm": 0.02,
-    "nack": 0.02, "rotation": 0.01, "sidecar-rollout": 0.05, "manual": 0.02,
+_TYPICAL: Mapping[WindowKind, tuple[float, float]] = {
+    "upgrade": (0.01, 300.0), "restart": (0.02, 60.0), "push": (0.05, 22.0),
+    "push-storm": (0.02, 60.0), "reconnect-storm": (0.02, 60.0), "nack": (0.02, 120.0),
+    "rotation": (0.01, 300.0), "sidecar-rollout": (0.05, 600.0), "manual": (0.02, 300.0),
 }  # fmt: skip
-_TYPICAL_S = 6 * 3600.0  # the guess above weighs as much as six hours of observation
+"""Share of time within windows of a kind, and the length of one, before any is seen: guesses that
+weigh as much as a single window. Push and upgrade follow the prototype's simulated meshes."""
+
 _AT_ONCE: frozenset[WindowKind] = frozenset({"push", "push-storm", "nack", "manual"})
 _ONE_BY_ONE: frozenset[WindowKind] = frozenset({"upgrade", "sidecar-rollout"})
 _SAME_CONFIG: frozenset[WindowKind] = frozenset({"restart", "reconnect-storm"})
@@ -81,7 +84,7 @@ def suspect(scene: Scene, window: Window) -> Suspect:
         return Suspect(window, [Argument(-6.0, text)], ruled_out=True)
     found = align(scene.errors, window)
     arguments = [
-        _coincidence(scene, window, start),
+        _coincidence(scene, window, start, end),
         _onset(scene, window, start, end + _AFTER_S + slack - start),
         _aligned(found, scene.errors.resolution_s),
         *_recovery(scene, window, found, start, end),
@@ -100,15 +103,17 @@ def _bounds(window: Window, now: datetime) -> tuple[float, float]:
     return start, closed if window.ended_at is None or not times else max(times)
 
 
-def _coincidence(scene: Scene, window: Window, start: float) -> Argument:
-    """Coverage measured over little time is pulled towards what is typical of the kind.
+def _coincidence(scene: Scene, window: Window, start: float, end: float) -> Argument:
+    """How often chance puts an onset into such a window, were this one not there.
 
-    It is taken as 3 % at the least: people change control planes in the hours in which they
-    change workloads too, so that the two coincide more often than their shares of time say.
+    Coverage measured over little time is pulled towards what is typical of the kind. It is taken
+    as 3 % at the least: people change control planes in the hours in which they change workloads
+    too, so that the two coincide more often than their shares of time say.
     """
-    seen, typical = scene.observed_s, _TYPICAL[window.kind]
-    measured = scene.coverage.get(window.kind, typical)
-    coverage = max((measured * seen + typical * _TYPICAL_S) / (seen + _TYPICAL_S), 0.03)
+    share, typical_s = _TYPICAL[window.kind]
+    covered_s = scene.coverage.get(window.kind, 0.0) * scene.observed_s
+    others_s = max(covered_s - (end + _AFTER_S - start), 0.0)
+    coverage = max((others_s + typical_s) / (scene.observed_s + typical_s / share), 0.03)
     onset = scene.errors.onset
     text = (
         f"The errors began at {clock(onset)}, {length(abs(onset - start))} "
