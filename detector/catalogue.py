@@ -86,6 +86,7 @@ class Catalogue:
         self.domain: Floats = self.priors.copy()
         self.tails: list[tuple[float, float]] = [self._TEMPLATE, self._TEMPLATE]
         self.told: set[str] = set()  # destinations that some source reporter speaks for
+        self._new: list[int] = []  # rows created in the bucket under way
         self.generation = 0
         self.refused = 0  # series and edges that found no room
 
@@ -108,6 +109,7 @@ class Catalogue:
         for i in bucket.series[book.series_rows[bucket.series] == 0].tolist():
             edge, signal = book.series[i]
             book.series_rows[i] = self._series_row(book.edges[edge], signal, now)
+        self._backfill()
         return book.edge_rows[bucket.edges], book.series_rows[bucket.series]
 
     def _edge_row(self, edge: Edge, now: int) -> int:
@@ -157,9 +159,8 @@ class Catalogue:
         self.ties.opened[row] = now
         group = int(self.ties.group[row])
         self.rates.begin(row, self.priors[group], self.exposure.volume[edge_row])
-        rate = np.float32(self.rates.rate(np.array([row]))[0])
-        self.spans.begin(row, self.exposure.requests[:, edge_row] * rate)
-        self._join(row, key, now)
+        self._new.append(row)
+        self._join(row, key)
         return row
 
     def _describe(self, row: int, key: Series, level: int, born: int) -> None:
@@ -182,7 +183,7 @@ class Catalogue:
         self.tails.append(self._TEMPLATE)
         return group
 
-    def _join(self, row: int, key: Series, now: int) -> None:
+    def _join(self, row: int, key: Series) -> None:
         """Make the new series a member of its aggregates."""
         if self.ties.client[row]:
             return
@@ -203,7 +204,18 @@ class Catalogue:
             if up:
                 self.ties.members[up] += 1
                 self.peaks.born[up] = min(self.peaks.born[up], self.peaks.born[row])
-                self.spans.adopt(up, row)
+
+    def _backfill(self) -> None:
+        """Give the new series, and through them their aggregates, the past they would have had."""
+        rows, self._new = np.array(self._new, dtype=np.int64), []
+        rows = rows[self.exposure.volume[self.ties.edge[rows]] > 0]
+        if not rows.size:
+            return
+        past = self.exposure.requests[:, self.ties.edge[rows]]
+        self.spans.begin(rows, past * self.rates.rate(rows).astype(np.float32))
+        for parents in self.ties.parents:
+            up = parents[rows]
+            self.spans.adopt(up[up > 0], rows[up > 0])
 
     def _make_room(self, bucket: Bucket) -> None:
         """Evict the least worthy tenth when the bucket's new names would not fit."""

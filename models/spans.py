@@ -66,20 +66,21 @@ class Spans(Columns):
             self.recent[i] = self.errors[DEPTH - span :].sum(axis=0, dtype=np.float64)
             self.awaited[i] = self.expected[DEPTH - span :].sum(axis=0, dtype=np.float64)
 
-    def begin(self, row: int, expected: Singles) -> None:
-        """Give ``row`` the ``expected`` ring (`DEPTH` values) that it would have had."""
-        self.expected[:, row] = expected
-        self._resum(row)
+    def begin(self, rows: Ints, expected: Singles) -> None:
+        """Give ``rows`` the ``expected`` rings (`DEPTH` x rows) that they would have had."""
+        self.expected[:, rows] = expected
+        self._resum(rows)
 
-    def adopt(self, row: int, member: int) -> None:
-        """Let the aggregate ``row`` have expected what its new ``member`` expected."""
-        self.expected[:, row] += self.expected[:, member]
-        self._resum(row)
+    def adopt(self, rows: Ints, members: Ints) -> None:
+        """Let each aggregate of ``rows`` have expected what its new member expected."""
+        np.add.at(self.expected.T, rows, self.expected[:, members].T)
+        self._resum(np.unique(rows))
 
-    def _resum(self, row: int) -> None:
+    def _resum(self, rows: Ints) -> None:
         for i, span in enumerate(SPANS):
-            self.awaited[i, row] = self.expected[self.slots(span), row].sum(dtype=np.float64)
-            self.recent[i, row] = self.errors[self.slots(span), row].sum(dtype=np.float64)
+            slots = self.slots(span)[:, None]
+            self.awaited[i, rows] = self.expected[slots, rows].sum(axis=0, dtype=np.float64)
+            self.recent[i, rows] = self.errors[slots, rows].sum(axis=0, dtype=np.float64)
 
     def slots(self, buckets: int) -> Ints:
         """Ring positions of the last ``buckets`` buckets, oldest first."""
@@ -154,7 +155,7 @@ class Spans(Columns):
         """Believe the observed counts of ``row``: from now on they were expected."""
         self.expected[:, row] = self.errors[:, row].mean()
         self.deviation[:, row] = self.mean[:, row] = self.square[:, row] = 0.0
-        self._resum(row)
+        self._resum(np.array([row]))
 
     def state(self) -> State:
         """All columns and the position in the rings."""

@@ -32,7 +32,7 @@ def test_sliding_sums_are_the_sums_of_the_last_buckets(errors: list[int]) -> Non
 def test_a_row_that_joins_late_expects_what_it_would_have_expected() -> None:
     table = spans(2)
     feed(table, [0.0] * 200, 0.25)
-    table.begin(2, np.full(DEPTH, 0.25, dtype=np.float32))
+    table.begin(np.array([2]), np.full((DEPTH, 1), 0.25, dtype=np.float32))
     assert np.allclose(table.awaited[:, 1], table.awaited[:, 2])
 
 
