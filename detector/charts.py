@@ -38,6 +38,17 @@ class Drawing:
     spec: dict[str, Any]
 
 
+def _baseline(kept: marks.Rows, expected: pl.DataFrame) -> list[alt.Chart]:
+    """What the baselines expect, as a band and its middle; nothing when nothing is known."""
+    if expected.is_empty():
+        return []
+    chart = alt.Chart(kept.add(marks.values(expected, "time"))).encode(x=marks.time_axis("time"))
+    return [
+        chart.mark_area(style="band", interpolate="step-after").encode(y="upper:Q"),
+        chart.mark_line(style="expected", interpolate="step-after").encode(y="expected:Q"),
+    ]
+
+
 @_trusted
 def errors(
     bins: pl.DataFrame,
@@ -66,9 +77,6 @@ def errors(
         alt.Tooltip("errors:Q", title=f"errors in {per}"),
     ]
     drawn = marks.stacked_bars(kept, rows, marks.time_axis("time"), f"errors per {per}", tips)
-    baseline = alt.Chart(kept.add(marks.values(expected, "time"))).encode(x=marks.time_axis("time"))
-    band = baseline.mark_area(style="band", interpolate="step-after").encode(y="upper:Q")
-    level = baseline.mark_line(style="expected", interpolate="step-after").encode(y="expected:Q")
     shades = marks.shading(kept, windows, span)
     raised = [{"time": marks.ms(incident.detected_at), "text": "detected"}]
     mark = alt.Chart(kept.add(raised)).encode(x=marks.time_axis("time"))
@@ -81,8 +89,7 @@ def errors(
     layers = [
         marks.edges(kept, span),
         *shades,
-        band,
-        level,
+        *_baseline(kept, expected),
         drawn,
         *known,
     ]

@@ -63,13 +63,8 @@ class Report:
 def render(report: Report) -> str:
     """The page. Equal reports give equal pages."""
     found = [detail.incident for detail in report.incidents]
-    chosen = sorted(report.incidents, key=lambda d: -d.incident.excess)[:MAX_DETAILED]
-    told = {id(detail) for detail in chosen}
-    views = [
-        view(detail, report.windows, report.bucket_s)
-        for detail in report.incidents
-        if id(detail) in told
-    ]
+    largest = sorted(range(len(found)), key=lambda n: -found[n].excess)[:MAX_DETAILED]
+    views = [view(report.incidents[n], report.windows, report.bucket_s) for n in sorted(largest)]
     script = _template_text("report.js")
     return (
         _environment()

@@ -124,7 +124,8 @@ class Worker:
         end = timedelta(seconds=self.bucket_s) + self._lateness
         changes = [] if newest is None else self._close(newest + end)
         for incident in self.book.incidents:
-            self._explain(incident)
+            if incident.status != "resolved":
+                self._explain(incident)
         return changes
 
     def snapshot(self) -> dict[str, bytes]:
