@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from pipelines.formats.keys import ISTIO_KEYS, field_of, spell, tells
-from pipelines.formats.values import BadValueError, Reading, moment, precision_of, put
+from pipelines.formats.values import BadValueError, Reading, put, put_time
 
 MAX_KEYS = 512
 MAX_KEY = 128
@@ -105,8 +105,7 @@ def put_any_time(reading: Reading, value: object) -> None:
     """Read a start time printed as ISO 8601 or as seconds, or parts of them, since 1970."""
     try:
         if isinstance(value, str) and not value.replace(".", "", 1).isdigit():
-            reading.fields["start_time"] = moment(value)
-            reading.precision = precision_of(value)
+            put_time(reading, value)
         elif value is not None:
             reading.fields["start_time"] = from_epoch(value)
     except BadValueError:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from pipelines.formats import cut
 from pipelines.formats.layouts import find_other_time, find_time, read_untimed, read_whole
 from pipelines.formats.mend import is_marked, mend
 from pipelines.formats.values import Reading, put_time
+
+_NEXT_PREFIX = re.compile(r'(?<=")[A-Za-z][\w.-]{0,62}\s*$')
+"""The beginning of a second entry's prefix, right behind the quote that ends the first."""
 
 _CLIENTS = frozenset({"method", "path", "x_forwarded_for", "user_agent", "authority"})
 
@@ -26,7 +31,7 @@ def read(line: str) -> Reading | None:
         return None
     following = find_time(entry, 1)
     if following is not None:
-        return _agreed(whole, entry[: following.start()])
+        return _agreed(whole, _NEXT_PREFIX.sub("", entry[: following.start()]))
     if whole is None or (is_marked(entry) and _is_marked(whole)):
         return None
     return whole
@@ -90,5 +95,7 @@ def _read_cut(line: str) -> Reading | None:
     first = line if begin is None else line[: begin.start()]
     if begin is not None and not cut.starts_untimed(first):
         following = find_time(line, begin.end())
-        first = line[begin.start() : following.start() if following else None]
+        first = line[begin.start() :]
+        if following is not None:
+            first = _NEXT_PREFIX.sub("", line[begin.start() : following.start()])
     return cut.read_cut(first.lstrip())

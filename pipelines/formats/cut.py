@@ -23,7 +23,7 @@ from pipelines.formats.values import (
 )
 
 _REQUEST = re.compile(
-    r'(?:\[?(?:\.\.\.|…)\]?\s{0,4})?"?'
+    r'[>#*| \t]{0,16}(?:\[?(?:\.\.\.|…)\]?\s{0,4})?"?'
     r"(?=(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PROPFIND|REPORT) |- - )"
 )
 _STATUS = re.compile(rf'" ([0-9]{{3}}|0)(?:$| $| (-)$| ({FLAGS})(?= )| ({FLAGS})$)')
@@ -32,11 +32,13 @@ _KNOWN_FLAG = "|".join(sorted(set(LONG_FLAGS.values()), reverse=True))
 _BARE_STATUS = re.compile(rf"()([1-5][0-9]{{2}}) ((?:{_KNOWN_FLAG})(?:,(?:{_KNOWN_FLAG}))*) ")
 _ELISION = re.compile(r"(?<= )(?:\.\.\.|…)(?= |$)")
 _CLUSTER = re.compile(
-    r'(?:(?:"([^" ]+)" )?"([^" ]+)" )?'
-    r"((?:outbound|inbound)[a-z_-]*\|[^ \"]*|PassthroughCluster|BlackHoleCluster) "
+    r'(?:(?:"([^" ]{1,300}+)" )?"([^" ]{1,300}+)" )?'
+    r"((?:outbound|inbound)[a-z_-]{0,16}\|[^ \"]{0,400}+|PassthroughCluster|BlackHoleCluster) "
 )
 _ADDRESS = re.compile(r"-|\S*[:/]\S*|[0-9A-Fa-fxX*]{1,4}(?:\.[0-9A-Fa-fxX*]{1,4}){3}")
-_SHORT_ID = re.compile(r"[0-9A-Za-z_.-]{1,64}")
+_SERVER_NAME = re.compile(r"(outbound_\.[0-9]{1,5}_\.[^ \"]{1,400}+) ")
+_NUMBERED_DETAILS = re.compile(r'([a-z][^" ]*) (?=[0-9]+ [0-9]+ (?:[0-9]+|-) )')
+_SHORT_ID = re.compile(r"[0-9A-Za-z_.-]{1,64}|<[\w -]{1,32}>")
 _NUMBER = re.compile(r"[0-9]{1,19}")
 _TAIL = (
     "upstream_cluster",
@@ -166,6 +168,8 @@ def _read_tail(reading: Reading, cursor: Cursor) -> None:
 
 def _read_around_cluster(reading: Reading, line: str, at: int) -> None:
     """Read a cluster with Istio's own name behind an elision, and the headers just before it."""
+    if named := _SERVER_NAME.search(line, at):
+        put(reading, "requested_server_name", named.group(1))
     found = _CLUSTER.search(line, at)
     if found is None:
         return
@@ -184,6 +188,10 @@ def _read_middle(reading: Reading, cursor: Cursor) -> str | None:
         if cursor.peek().isdigit():
             return "istio-text-1.8"
         name = "istio-text-1.3"
+    elif alone := _NUMBERED_DETAILS.match(cursor.line, cursor.at):
+        put(reading, "response_code_details", alone.group(1))
+        cursor.at = alone.end()
+        return "custom-text"
     else:
         name = "istio-text-1.9"
         _read_details(reading, cursor)
@@ -225,7 +233,8 @@ def _read_numbers(reading: Reading, cursor: Cursor) -> bool:
 def _read_headers(reading: Reading, cursor: Cursor) -> bool:
     """Read the quoted strings; False when the line ends in them or they are others."""
     first = cursor.quoted()
-    if first is None or not is_address_list(first):
+    stripped = first == "" and cursor.peek() == '"'
+    if first is None or not (stripped or is_address_list(first)):
         reading.format = "custom-text"
         return False
     put(reading, "x_forwarded_for", first)

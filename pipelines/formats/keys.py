@@ -80,7 +80,7 @@ _OTHER_SPELLINGS = {
     "downstream_local_address": "downstream_local downstream_local_addr",
     "downstream_remote_address": "downstream_remote downstream_remote_addr downstream_address "
     "downstream_peer_address downstream_direct_remote_address",
-    "requested_server_name": "sni tls_sni requested_sni requested_servername",
+    "requested_server_name": "sni tls_sni requested_sni requested_servername requested_server",
     "route_name": "route",
 }
 

@@ -41,6 +41,7 @@ _BARE = re.compile(_NUMBERS)
 _ONE_QUOTED = re.compile(_REASON + _NUMBERS)
 _TWO_QUOTED = re.compile(_MIXER + _REASON + _NUMBERS)
 _DETAILS = re.compile(r'(?P<details>[^" ][^"]*) ' + _REASON + _NUMBERS)
+_DETAILS_ALONE = re.compile(r'(?P<details>[^" ]+) ' + _NUMBERS)  # Envoy's, with one field added
 
 _ADDRESS = r'(?:-|[^\s"]+:[0-9]{1,5}|[^\s"]*/[^\s"]*)'
 _END = re.compile(
@@ -143,7 +144,11 @@ def _find_end(line: str) -> re.Match[str] | None:
 
 def _match_middle(line: str, at: int) -> re.Match[str] | None:
     """What stands between the flags and the headers; ``lastgroup`` patterns tell the layout."""
-    patterns = (_ONE_QUOTED, _TWO_QUOTED) if line.startswith('"', at) else (_BARE, _DETAILS)
+    patterns = (
+        (_ONE_QUOTED, _TWO_QUOTED)
+        if line.startswith('"', at)
+        else (_BARE, _DETAILS, _DETAILS_ALONE)
+    )
     for pattern in patterns:
         if found := pattern.match(line, at):
             return found
@@ -156,17 +161,20 @@ def _assemble(
     """Fill in the rest of a reading; False when the parts do not make an entry."""
     printed = end.groupdict()
     rest = (printed.pop("rest", None) or "").strip()
-    if middle.re is not _BARE and end.re is _ENVOY_END:
+    if middle.re not in (_BARE, _DETAILS_ALONE) and end.re is _ENVOY_END:
         return False  # an Istio line that was cut after the host
     name = _layout(middle, printed)
-    if name == "envoy-text" and not is_address_list(headers[0]):
+    stripped = not headers[0] and not any('"' in header for header in headers)
+    if name == "envoy-text" and not stripped and not is_address_list(headers[0]):
         return False  # five quoted strings of a format of its own
     extended = put_headers(reading, headers)
     if extended is None:
         return False
     for field, value in (middle.groupdict() | printed).items():
-        if field == "details":
+        if field == "details" and middle.re is _DETAILS:
             put_details(reading, value)
+        elif field == "details":
+            put(reading, "response_code_details", value)
         elif value is not None and field != "mixer":
             put(reading, field, value)
     if _unquote_details(reading, middle):
@@ -223,6 +231,8 @@ def _layout(middle: re.Match[str], end: dict[str, str | None]) -> str:
     routed = end.get("route_name") is not None
     if middle.re is _DETAILS:
         return "istio-text-1.9"
+    if middle.re is _DETAILS_ALONE:
+        return "custom-text"
     if middle.re is _TWO_QUOTED:
         return "istio-text-1.3" if routed else "istio-text-1.2"
     if middle.re is _ONE_QUOTED:

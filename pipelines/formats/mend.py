@@ -14,7 +14,7 @@ _SPACES = re.compile(r"\s*\n\s*")
 _DASHED_TIME = re.compile(r"\[[0-9]{4}[–—‒−-][0-9]{2}[–—‒−-][0-9]{2}T[^\]\s]{8,20}\]")
 _LONE_DASH = re.compile(r"(?<=[ \"])(?:[–—‒−]|~~)(?=[ \"]|$)")
 _OPEN_TIME = re.compile(rf'(?:^|(?<=\s))(?:\[({TIMESTAMP})|({TIMESTAMP})\]) "')
-_MARK = re.compile(r"\*\*|`|(?<![^ \"])~~(?![^ \"])|\\[_*|-]|</?[a-z]{1,6}>")
+_MARK = re.compile(r"\*\*|`|(?<![^ \"])~~(?![^ \"])|\\[_*|-]|</?[a-z]{1,6} ?/?>")
 _MARKUP = re.compile(r"\*\*|(?<=\s)`|`(?=\s|$)|^`|\\(?=[_*|<>\[\]-])")
 _TYPOGRAPHY = str.maketrans({"“": '"', "”": '"', "„": '"', "\u00a0": " ", "\ufeff": ""})
 _ENTITIES = {"&#34;": '"', "&quot;": '"', "&#39;": "'", "&lt;": "<", "&gt;": ">", "&amp;": "&"}
