@@ -1,0 +1,67 @@
+"""More lines that people posted: most were shortened, wrapped or distorted on their way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.explain import explain
+from pipelines.schema import FIELDS
+
+CORPUS = Path(__file__).parents[1] / "data" / "corpus"
+NEVER_ACCESS = ("not-access-log", "ztunnel")
+
+
+def _load(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (CORPUS / name).read_text("utf-8").splitlines()]
+
+
+def _name(item: dict[str, Any]) -> str:
+    return str(item["kind"])
+
+
+def _explain(raw: str) -> dict[str, Any]:
+    answers = explain(raw.encode())
+    assert len(answers) == 1
+    return answers[0]
+
+
+ACCESS = _load("access-more.jsonl")
+ISTIOD = _load("istiod-more.jsonl")
+
+
+@pytest.mark.parametrize("item", [i for i in ACCESS if i["kind"] not in NEVER_ACCESS], ids=_name)
+def test_a_posted_access_log_line_gives_what_a_person_reads_off_it_and_no_more(
+    item: dict[str, Any],
+) -> None:
+    answer = _explain(item["raw"])
+    assert answer["kind"] == "access"
+    assert answer["format"] == item["format"]
+    assert {name: answer["fields"][name] for name in FIELDS if name in answer["fields"]} == item[
+        "expect"
+    ]
+
+
+@pytest.mark.parametrize(
+    "item", [i for i in ACCESS if str(i["kind"]).startswith(("truncated", "mangled"))], ids=_name
+)
+def test_a_shortened_or_distorted_line_says_that_it_is_partial(item: dict[str, Any]) -> None:
+    whole_inside = ("mangled-command", "mangled-stripped")  # the entry itself was left as printed
+    assert _explain(item["raw"]).get("partial") or item["kind"] in whole_inside
+
+
+@pytest.mark.parametrize("item", [i for i in ACCESS if i["kind"] in NEVER_ACCESS], ids=_name)
+def test_a_posted_line_of_another_program_is_never_an_access_log_entry(
+    item: dict[str, Any],
+) -> None:
+    assert _explain(item["raw"])["kind"] != "access"
+
+
+@pytest.mark.parametrize("item", ISTIOD, ids=_name)
+def test_a_posted_istiod_line_gives_what_a_person_reads_off_it(item: dict[str, Any]) -> None:
+    answer = _explain(item["raw"])
+    assert answer["kind"] == "istiod"
+    assert {name: answer["fields"].get(name) for name in item["expect"]} == item["expect"]
