@@ -15,12 +15,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from detector import documents, reporting, table, truth, wording
+from detector import documents, reporting, truth
 from detector.configure import formats_of
 from detector.errors import InputError
 from detector.explaining import explanation
 from detector.replaying import Inputs, Outcome
 from detector.replaying import replay as run_replay
+from detector.report import table, wording
 from detector.settings import Settings, describe
 from detector.signatures import catalogue
 from detector.store import Store

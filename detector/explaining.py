@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from detector.phrases import clean
+from detector.report.phrases import clean
 
 REASONS = {
     "empty": "there is no text in it",

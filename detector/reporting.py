@@ -8,8 +8,8 @@ from importlib.metadata import version
 
 from detector.replaying import Outcome
 from detector.report import IncidentDetail, InputSummary, Report, render
+from detector.report.table import ScoreRow
 from detector.settings import Settings
-from detector.table import ScoreRow
 from detector.truth import Document, Match, Score
 from detector.worker import NEVER
 

@@ -21,12 +21,12 @@ from detector import signatures
 from detector.attribution import Case, explain
 from detector.configure import formats_of
 from detector.engine import Engine
+from detector.engine.series import Bucket
 from detector.exemplars import ExemplarLog
 from detector.incidents import Change, IncidentBook
 from detector.moments import MomentLog
 from detector.naming import in_full, workloads
 from detector.reconciliation import Ledger
-from detector.series import Bucket
 from detector.settings import Settings
 from detector.types import Incident, Window, WindowKind
 from pipelines import schema

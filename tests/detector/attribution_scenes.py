@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from detector.attribution import Case
-from detector.evidence import HISTORY
+from detector.attribution.evidence import HISTORY
 from detector.types import Attribution, Incident, Series, Window, WindowKind
 from pipelines.schema import MOMENTS
 

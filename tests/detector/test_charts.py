@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import poisson
 
-from detector import chartdata, charts, theme
-from detector.theme import Theme
+from detector.report import chartdata, charts, theme
+from detector.report.theme import Theme
 from detector.types import Window
 from pipelines import schema
 from tests.detector import report_samples as samples

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.engine import Engine
-from detector.series import Edge
+from detector.engine.series import Edge
 from detector.settings import DetectionSettings
 from detector.types import Series, Verdict, Window
 from pipelines.schema import ROLLUP

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from detector.errors import PushwakeError
-from detector.faults import CatalogueError, load
+from detector.signatures.faults import CatalogueError, load
 from detector.types import Signature
 
 ENTRY = """

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from detector.grouping import belongs, under_way
+from detector.incidents.grouping import belongs, under_way
 from detector.types import Series, Window
 
 HOST = "{}.shop.svc.cluster.local"

@@ -620,7 +620,7 @@ def test_the_coverage_counts_overlapping_windows_and_open_ones_once() -> None:
 
 
 def test_a_flood_of_windows_pushes_out_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("detector.windows.MAX_WINDOWS", 10)
+    monkeypatch.setattr("detector.reconciliation.windows.MAX_WINDOWS", 10)
     flips = [
         row(100 + n, ("nack", "ack")[n % 2], "web-1.shop", type="LDS", error="no")
         for n in range(200)
@@ -633,8 +633,8 @@ def test_a_flood_of_windows_pushes_out_the_oldest(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_flood_of_names_pushes_out_the_longest_unheard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("detector.ledger.MAX_PROXIES", 100)
-    monkeypatch.setattr("detector.ledger.SURPLUS", 10)
+    monkeypatch.setattr("detector.reconciliation.proxies.MAX_PROXIES", 100)
+    monkeypatch.setattr("detector.reconciliation.proxies.SURPLUS", 10)
 
     proxies = told(connects(1000, 0, 0.1), 100).proxies
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from detector import wording
-from detector.report import IncidentDetail, InputSummary, Report, ScoreRow, render
+from detector.report import wording
+from detector.report.page import IncidentDetail, InputSummary, Report, ScoreRow, render
 from detector.types import Attribution, Series, Signature
 from pipelines import schema
 from tests.detector import report_samples as samples

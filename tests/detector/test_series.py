@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.series import MAX_GAP, Bucket, Edge, encode, gap
+from detector.engine.series import MAX_GAP, Bucket, Edge, encode, gap
 from pipelines.schema import ROLLUP, empty
 
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -21,7 +21,6 @@ from alembic.runtime.migration import MigrationContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector import tables
 from detector.documents import IncidentDocument
 from detector.errors import (
     LeaseLostError,
@@ -33,7 +32,7 @@ from detector.errors import (
     StoreVersionError,
 )
 from detector.settings import StoreSettings
-from detector.store import Snapshot, Step, Store
+from detector.store import Snapshot, Step, Store, tables
 from detector.types import Attribution, Cause, Incident, Series, Status, Window
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from detector import phrases, table, wording
+from detector.report import phrases, table, wording
 from detector.types import Incident, Series
 from tests.detector import report_samples as samples
 

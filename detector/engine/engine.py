@@ -1,0 +1,221 @@
+"""Rollups and baselines in, verdicts out; no clock, no I/O.
+
+Each bucket is scored first and learnt from afterwards (see `models.contract`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from detector.engine import series as coding
+from detector.engine import snapshots
+from detector.engine.alarms import Judge
+from detector.engine.catalogue import Catalogue
+from detector.engine.guard import Guard
+from detector.engine.memory import Memory, Tally
+from detector.engine.series import Bucket
+from detector.engine.surprise import score
+from detector.settings import DetectionSettings
+from detector.types import Series, Verdict, Window
+from models.contract import Flags, Floats, Holder
+from models.spans import DEPTH
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HOUR_S = 3600
+_FADE = 0.9  # per hour: how fast past traffic stops protecting a row from eviction
+
+
+class Engine:
+    """The baselines of a whole mesh and the judgement over them.
+
+    Args:
+        settings: When errors become an incident.
+    """
+
+    def __init__(self, settings: DetectionSettings) -> None:
+        self.settings = settings
+        self.step = timedelta(seconds=settings.bucket_s)
+        per_hour = _HOUR_S / settings.bucket_s
+        self.catalogue = Catalogue(
+            limit=settings.max_series,
+            half_life=settings.half_life_h * per_hour,
+            day=24 * per_hour,
+            quiet=600 // settings.bucket_s,
+        )
+        self.guard = Guard(self.catalogue, settings)
+        self.judgement = Judge(self.catalogue, settings)
+        self.memory = Memory(self.catalogue, settings)
+        self.windows: list[Window] = []  # those that touch the last judged bucket
+        self.stale = 0  # buckets refused because a later one was judged before
+        self._index = -1  # of the last judged bucket, since the epoch
+        self._born = -1  # of the first
+
+    def encode(self, rollup: pl.DataFrame) -> Iterator[Bucket]:
+        """The buckets of a ROLLUP frame, oldest first, silent ones between them as empty ones.
+
+        Silence since the last judged bucket is filled likewise; a silence longer than
+        `detector.engine.series.MAX_GAP` buckets is jumped over.
+        """
+        last = None if self._index < 0 else _EPOCH + self._index * self.step
+        for bucket in coding.encode(rollup, self.step):
+            if last is not None:
+                yield from coding.gap(last, bucket.start, self.step)
+                last = None
+            yield bucket
+
+    def judge(self, bucket: Bucket, windows: Sequence[Window]) -> list[Verdict]:
+        """Score a bucket, then learn from it.
+
+        Args:
+            bucket: Later than every bucket judged before; others are only counted (`stale`).
+            windows: Reconciliation windows known by now; those that do not touch the bucket are
+                passed over.
+
+        Returns:
+            Alarms, and weaker verdicts (``alarm`` false) worth attaching to an incident; the
+            most surprising first.
+        """
+        index = (bucket.start - _EPOCH) // self.step
+        if index <= self._index:
+            self.stale += 1
+            return []
+        self._skip_to(index)
+        end = bucket.start + self.step
+        self.windows = [one for one in windows if _touches(one, bucket.start, end)]
+        cat = self.catalogue
+        requests, errors = self._tables(bucket, index)
+        expected, exposure = self._advance(requests, errors)
+        rows = np.flatnonzero((errors > 0) & self._matters())
+        scores = score(cat, rows, expected, index)
+        alarm = self.judgement.decide(scores, index, index - self._born, covered=bool(self.windows))
+        verdicts = self.judgement.verdicts(scores, alarm, end)
+        suspects = {row for row, verdict in verdicts.items() if verdict.alarm}
+        suspects |= set(rows[alarm].tolist())
+        held = np.array(sorted(suspects), dtype=np.int64)
+        self.guard.learn(scores, held, errors, exposure, index)
+        self.memory.remember(index, errors, exposure, expected)
+        per_hour = _HOUR_S // self.settings.bucket_s
+        if index // per_hour != (index - 1) // per_hour:
+            self._refresh(index)
+        return sorted(verdicts.values(), key=lambda v: (not v.alarm, -v.surprise, v.series))
+
+    def _matters(self) -> Flags:
+        """Which rows are scored: all series and aggregates, those of clients only if asked for."""
+        ties = self.catalogue.ties
+        if self.settings.client_incidents:
+            return np.asarray(ties.group > 0)
+        return np.asarray((ties.group > 0) & ~ties.client)
+
+    def _skip_to(self, index: int) -> None:
+        """Step through the silence before bucket ``index``."""
+        if self._born < 0:
+            self._born = index
+        else:
+            for _ in range(min(index - self._index - 1, DEPTH)):
+                self._advance(
+                    np.zeros(self.catalogue.edges.capacity), np.zeros(self.catalogue.keys.capacity)
+                )
+        self._index = index
+
+    def _tables(self, bucket: Bucket, index: int) -> tuple[Floats, Floats]:
+        """Requests by edge row and errors by key row, aggregates included."""
+        cat = self.catalogue
+        edges, series = cat.resolve(bucket, index)
+        requests = np.zeros(cat.edges.capacity)
+        np.add.at(requests, edges, bucket.requests)
+        errors = np.zeros(cat.keys.capacity)
+        np.add.at(errors, series, bucket.errors)
+        requests[0] = errors[0] = 0.0
+        cat.edges.worth += requests
+        cat.keys.worth += errors
+        return requests, errors
+
+    def _advance(self, requests: Floats, errors: Floats) -> tuple[Floats, Floats]:
+        """Move all sums on by one bucket; expected errors and exposure by key row.
+
+        What an edge does in its burn-in is learnt but neither expected nor held against it.
+        """
+        cat = self.catalogue
+        cat.exposure.advance(cat.spans.at % DEPTH, requests)
+        judged = cat.exposure.judged()[cat.ties.edge]
+        exposure = requests[cat.ties.edge]
+        expected = np.where(judged, cat.rates.expect(exposure), 0.0)
+        counted = np.where(judged, errors, 0.0)
+        own, told = expected.copy(), counted.copy()
+        for parents in cat.ties.parents:
+            expected += np.bincount(parents, weights=own, minlength=own.size)
+            counted += np.bincount(parents, weights=told, minlength=own.size)
+        expected[0] = counted[0] = 0.0
+        cat.spans.advance(counted, expected)
+        errors[:] = np.maximum(errors, counted)
+        return expected, exposure
+
+    def _refresh(self, index: int) -> None:
+        """Once an hour: let the pools follow their members."""
+        cat, week = self.catalogue, 7 * 86400 / self.settings.bucket_s
+        live = np.array([row for row, edge in enumerate(cat.edges.keys) if edge is not None])
+        leaf = np.where(cat.ties.edge > 0, cat.ties.group, 0)
+        cat.priors = cat.rates.pool(leaf, cat.domain, cat.exposure.volume[live])
+        watched = float((index - cat.exposure.born[live]).sum()) / week
+        silent = np.array([watched] * cat.priors.size)
+        silent[list(cat.upper_groups)] = 0.0
+        zeta, sigma = cat.peaks.pool(cat.ties.group, silent, index)
+        cat.tails = list(zip(zeta.tolist(), sigma.tolist(), strict=True))
+        cat.edges.worth *= _FADE
+        cat.keys.worth *= _FADE
+
+    def history(self, series: Collection[Series], since: datetime) -> pl.DataFrame:
+        """Buckets with errors of ``series`` from ``since`` on; see `detector.engine.memory`."""
+        return self.memory.history(series, since)
+
+    def tally(self, series: Series, since: datetime) -> Tally:
+        """Errors, requests and expected errors of ``series`` from ``since`` to the last bucket."""
+        last = _EPOCH + (self._index + 1) * self.step
+        return self.memory.tally(series, max((last - since) // self.step, 0))
+
+    def holders(self) -> dict[str, Holder]:
+        """Whatever holds state, by the name it has in a snapshot."""
+        cat = self.catalogue
+        return {
+            "exposure": cat.exposure,
+            "edges": cat.edges,
+            "rates": cat.rates,
+            "spans": cat.spans,
+            "peaks": cat.peaks,
+            "ties": cat.ties,
+            "keys": cat.keys,
+            "alarmed": self.guard.alarmed,
+            "guard": self.guard,
+            "judgement": self.judgement,
+            "memory": self.memory,
+        }
+
+    @property
+    def position(self) -> tuple[int, int, int]:
+        """Last and first judged bucket since the epoch (-1: none), and the stale ones."""
+        return self._index, self._born, self.stale
+
+    @position.setter
+    def position(self, position: tuple[int, int, int]) -> None:
+        self._index, self._born, self.stale = position
+
+    def snapshot(self) -> bytes:
+        """Everything that later verdicts depend on."""
+        return snapshots.save(self)
+
+    def restore(self, data: bytes) -> None:
+        """Become the engine that made the snapshot, with this engine's settings.
+
+        Raises:
+            ValueError: If ``data`` is no snapshot of this version.
+        """
+        snapshots.load(self, data)
+
+
+def _touches(window: Window, start: datetime, end: datetime) -> bool:
+    until = window.affects_until or window.ended_at
+    return window.started_at < end and (window.ended_at is None or until is None or until > start)

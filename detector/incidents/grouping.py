@@ -1,0 +1,94 @@
+"""Which alarms belong together: one cause, one incident."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from detector.engine.series import CONTROL_SIGNALS
+from detector.types import Series, Window
+
+SAME_SIGNAL = timedelta(minutes=5)  # a fault of reconciliation wanders from proxy to proxy
+AT_ONCE = timedelta(seconds=30)  # one reconciliation may show as several signals, but then at once
+SPREAD = timedelta(minutes=2)  # callers fail at once; this allows for slower time scales
+
+
+def belongs(
+    series: Series,
+    members: Iterable[Series],
+    *,
+    pause: timedelta,
+    age: timedelta,
+    same_window: bool,
+) -> str | None:
+    """Why the alarm of ``series`` belongs to an incident, or None if it does not.
+
+    Args:
+        series: In alarm now.
+        members: Series of the incident.
+        pause: Since the incident's last alarm.
+        age: Since the incident's first alarm.
+        same_window: Whether a reconciliation window that it began in is still open.
+    """
+    known = list(members)
+    signals = {one.signal for one in known}
+    control = series.signal in CONTROL_SIGNALS
+    same_caller = any(
+        (one.reporter, one.source, one.signal) == ("source", series.source, series.signal)
+        for one in known
+    )
+    rules = (
+        ("same destination", any(one.destination == series.destination for one in known)),
+        (
+            "same signal of reconciliation",
+            control and series.signal in signals and (same_window or pause <= SAME_SIGNAL),
+        ),
+        (
+            "signals of reconciliation at the same time",
+            control and bool(signals & CONTROL_SIGNALS) and age <= AT_ONCE,
+        ),
+        ("same caller and signal", same_caller and pause <= SPREAD),
+        (
+            "errors passed on along the chain of callers",
+            pause <= SPREAD and any(_chained(series, one) for one in known),
+        ),
+    )
+    return next((reason for reason, holds in rules if holds), None)
+
+
+def under_way(since: datetime, windows: Iterable[Window]) -> bool:
+    """Whether a window that an incident of ``since`` began in has not closed yet.
+
+    Onsets are known to a bucket or so; hence the minute of grace.
+    """
+    grace = timedelta(seconds=60)
+    return any(one.ended_at is None and one.started_at <= since + grace for one in windows)
+
+
+def _chained(one: Series, other: Series) -> bool:
+    """Whether one series may be the echo of the other: a caller answers 5xx for its callee's."""
+    return (_is_server_error(one) and calls(one.destination, other.source)) or (
+        _is_server_error(other) and calls(other.destination, one.source)
+    )
+
+
+def _is_server_error(series: Series) -> bool:
+    return series.signal.isdecimal() and series.signal >= "500"
+
+
+def calls(service: str, workload: str) -> bool:
+    """Whether ``workload`` ("name-v1.namespace") seems to run behind ``service`` (its host).
+
+    Where the logs do not tell the workload's namespace, its name has to do.
+
+    >>> calls("cart.shop.svc.cluster.local", "cart-v1.shop")
+    True
+    >>> calls("cart.shop.svc.cluster.local", "cart-v1")
+    True
+    >>> calls("cart.shop.svc.cluster.local", "cartoon.shop")
+    False
+    """
+    name, _, rest = service.partition(".")
+    owner, _, namespace = workload.partition(".")
+    same = owner == name or owner.startswith(f"{name}-")
+    return same and namespace in ("", rest.partition(".")[0])

@@ -1,0 +1,229 @@
+"""Control-plane events in, the per-proxy ledger and the reconciliation windows out (pure).
+
+Events are taken in the order given, and before each one the windows are brought to its time, so
+the result does not depend on how a stream is cut into steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import polars as pl
+
+from detector.reconciliation.proxies import Event, Proxies, ProxyState, events_of
+from detector.reconciliation.pushes import Pushes, PushState
+from detector.reconciliation.storms import Storms, StormState
+from detector.reconciliation.takeover import WATCHED, Takeovers, TakeoverState
+from detector.reconciliation.windows import BookState, WindowBook
+from detector.settings import Settings
+from detector.types import Window, WindowKind
+
+FUTURE = timedelta(minutes=5)
+"""An event further ahead of the present comes from a clock that is wrong; it is left out."""
+
+SWEEP = timedelta(minutes=10)
+_EPOCH = datetime.fromtimestamp(0, tz=UTC)
+MAX_COUNTERS = 4
+ALL_COUNTERS = timedelta(minutes=10)
+"""Every running istiod has pushed something, and so shown its counter, within this time."""
+
+MAX_ISTIODS = 256
+
+
+class LedgerState(msgspec.Struct):
+    """A whole ledger, as a snapshot keeps it."""
+
+    proxies: dict[str, ProxyState]
+    book: BookState
+    takeovers: TakeoverState
+    pushes: PushState
+    storms: StormState
+    clock: datetime | None
+    began: datetime | None
+    swept: datetime | None
+    istiods: dict[str, list[int]]
+    future: int
+
+
+class Ledger:
+    """Which proxy reconciled when and with what, and the windows in which it happened."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._proxies = Proxies()
+        self._book = WindowBook(settings.windows)
+        self._takeovers = Takeovers(self._book, self._proxies)
+        self._pushes = Pushes(self._book, self._proxies)
+        self._storms = Storms(self._book, self._proxies)
+        self._clock: datetime | None = None
+        self._began: datetime | None = None
+        self._swept: datetime | None = None
+        self._istiods: dict[str, list[int]] = {}  # name -> its push counters
+        self.future = 0
+
+    def step(self, events: pl.DataFrame, now: datetime) -> list[Window]:
+        """Take events (``schema.CONTROL``, sorted by time) and bring the windows to ``now``.
+
+        Events that come late are still booked; repeated ones change nothing; those more than
+        ``FUTURE`` ahead of ``now`` are counted in ``future`` and left out.
+
+        Returns:
+            The windows that were opened or changed, in order of their start.
+        """
+        for event in events_of(events):
+            if event.time - now > FUTURE:
+                self.future += 1
+                continue
+            self._advance(event.time)
+            self._take(event)
+        self._advance(now)
+        return self._book.changed()
+
+    @property
+    def proxies(self) -> Mapping[str, ProxyState]:
+        """State by proxy ("pod.namespace")."""
+        return self._proxies.states
+
+    def namespace_of(self, pod: str) -> str | None:
+        """The namespace of a pod of which only the name is known."""
+        return self._proxies.namespace_of(pod)
+
+    def windows(self, since: datetime) -> list[Window]:
+        """The windows that are open or whose effects reach beyond ``since``, by their start."""
+        return self._book.windows(since)
+
+    def coverage(self, kind: WindowKind) -> float:
+        """Share of the observed time within windows of a kind, their tails included (0 to 1)."""
+        if self._clock is None or self._began is None or self._clock <= self._began:
+            return 0.0
+        observed = (self._clock - self._began).total_seconds()
+        return min(1.0, self._book.covered_s(kind, self._clock) / observed)
+
+    def snapshot(self) -> bytes:
+        """All state; ``restore`` of it continues exactly here."""
+        return msgspec.msgpack.encode(
+            LedgerState(
+                proxies=self._proxies.states,
+                book=self._book.state,
+                takeovers=self._takeovers.state,
+                pushes=self._pushes.state,
+                storms=self._storms.state,
+                clock=self._clock,
+                began=self._began,
+                swept=self._swept,
+                istiods=self._istiods,
+                future=self.future,
+            )
+        )
+
+    def restore(self, data: bytes) -> None:
+        """Take over a snapshot.
+
+        Raises:
+            msgspec.DecodeError: if the bytes are not a ledger's snapshot; nothing changed then.
+        """
+        state = msgspec.msgpack.decode(data, type=LedgerState)
+        self._proxies.restore(state.proxies)
+        self._book.restore(state.book)
+        self._takeovers.state = state.takeovers
+        self._pushes.state = state.pushes
+        self._storms.state = state.storms
+        self._clock, self._began, self._swept = state.clock, state.began, state.swept
+        self._istiods = state.istiods
+        self.future = state.future
+
+    def _advance(self, now: datetime) -> None:
+        if self._clock is not None and now <= self._clock:
+            return
+        self._clock = now
+        if self._began is None:
+            self._began = now
+        self._takeovers.settle(now)
+        self._pushes.settle(now)
+        self._storms.settle(now)
+        sweep = _EPOCH + (now - _EPOCH) // SWEEP * SWEEP
+        if self._swept is None or sweep > self._swept:
+            self._proxies.evict(sweep)
+            self._book.trim(sweep)
+            self._swept = sweep
+
+    def _take(self, event: Event) -> None:
+        if self._is_new_istiod(event):
+            self._takeovers.start(event, watched=self._observed(), inferred=True)
+        if event.proxy is not None:
+            self._take_of_proxy(event)
+        elif event.kind == "control-plane-start":
+            self._istiods[event.istiod or ""] = []
+            self._takeovers.start(event, watched=self._observed())
+        elif event.kind == "config-change":
+            self._pushes.change(event)
+        elif event.kind == "push":
+            if self._counts_anew(event):
+                self._takeovers.start(event, watched=self._observed(), inferred=True)
+            if event.full and not self._takeovers.absorbs_push(event):
+                self._pushes.announce(event, observed=self._observed())
+
+    def _take_of_proxy(self, event: Event) -> None:
+        assert event.proxy is not None
+        name = self._proxies.full_name(event.proxy)
+        version = event.version or self._version_of(event)
+        if name != event.proxy or version != event.version:
+            event = event._replace(proxy=name, version=version)
+        if event.kind == "connect":
+            before = self._proxies.connect(event)
+            if before.fresh and not self._takeovers.connect(event, before) and before.known:
+                self._storms.reconnect(event, before, observed=self._observed())
+            return
+        self._proxies.note(event)
+        if event.kind in {"push", "ack"}:
+            self._takeovers.follow_up(event)
+            if self._pushes.unannounced(event) and not self._takeovers.absorbs_push(event):
+                self._pushes.announce(event, observed=self._observed())
+            self._pushes.reach(event)
+            if event.kind == "ack":
+                self._pushes.accept(event)
+        elif event.kind == "nack":
+            self._takeovers.refuse(event)
+            self._pushes.refuse(event)
+
+    def _observed(self) -> timedelta:
+        if self._clock is None or self._began is None:
+            return timedelta(0)
+        return self._clock - self._began
+
+    def _version_of(self, event: Event) -> str | None:
+        """What istiod's own banner said; the agent and Envoy do not know who answered them."""
+        if event.source not in {"istiod-log", None}:
+            return None
+        return self._takeovers.version_of(event.istiod)
+
+    def _is_new_istiod(self, event: Event) -> bool:
+        """Whether a named istiod is heard for the first time, others having been heard before."""
+        if event.istiod is None or event.istiod in self._istiods:
+            return False
+        if len(self._istiods) >= MAX_ISTIODS:
+            self._istiods.clear()
+        others = bool(self._istiods)
+        self._istiods[event.istiod] = []
+        return others and self._observed() >= WATCHED
+
+    def _counts_anew(self, event: Event) -> bool:
+        """Whether a push counter began anew: a process started, though no line said so.
+
+        The log of several unnamed istiods runs several counters, so a push belongs to the nearest
+        one below it; only a low count that continues none of them is a new process.
+        """
+        if event.counter is None:
+            return False
+        counters = self._istiods.setdefault(event.istiod or "", [])
+        below = [count for count in counters if count <= event.counter]
+        if below:
+            counters[counters.index(max(below))] = event.counter
+            return False
+        known = event.istiod is not None or self._observed() >= ALL_COUNTERS
+        anew = bool(counters) and known and event.counter <= 3
+        counters.append(event.counter)
+        del counters[:-MAX_COUNTERS]
+        return anew

@@ -1,0 +1,83 @@
+"""Who may write the store: a lease with a fencing token, kept in the store itself.
+
+The epoch rises with every change of hands. A holder's every transaction renews the lease under
+its epoch, so one who slept through his expiry finds the epoch gone and can write nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from detector.errors import LeaseLostError, StoreBusyError
+from detector.store.tables import lease
+
+_ROW = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A turn at writing: ``epoch`` is the fencing token."""
+
+    owner: str
+    epoch: int
+    length: timedelta
+
+
+def this_process() -> str:
+    """The owner's name as other processes shall read it."""
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def acquire(
+    connection: sa.Connection, *, owner: str, length: timedelta, now: datetime, where: str
+) -> Lease:
+    """Take the lease if it is free or expired; part of the caller's transaction.
+
+    Raises:
+        StoreBusyError: somebody holds it.
+    """
+    row = connection.execute(sa.select(lease).with_for_update()).one_or_none()
+    if row is not None and row.expires_at > now:
+        raise StoreBusyError(
+            f"is held by {row.owner} since {row.since:%Y-%m-%d %H:%M:%S} UTC",
+            where=where,
+            advice="Stop that process, set store.url to another store, or wait: if it has died, "
+            f"the store is free at {row.expires_at:%H:%M:%S} UTC",
+        )
+    taken = Lease(owner, 1 if row is None else row.epoch + 1, length)
+    values = {"owner": owner, "epoch": taken.epoch, "since": now, "expires_at": now + length}
+    if row is None:
+        connection.execute(sa.insert(lease).values(id=_ROW, **values))
+    else:
+        connection.execute(sa.update(lease).values(**values))
+    return taken
+
+
+def renew(connection: sa.Connection, held: Lease, *, now: datetime, where: str) -> None:
+    """Extend ``held``; the first statement of each of its transactions.
+
+    Raises:
+        LeaseLostError: somebody else took it; the transaction must be given up.
+    """
+    renewed = connection.execute(_mine(held).values(expires_at=now + held.length))
+    if renewed.rowcount == 0:
+        owner = connection.scalar(sa.select(lease.c.owner))
+        raise LeaseLostError(
+            f"was taken over by {owner} after this process was silent for too long",
+            where=where,
+            advice="Start again to stand by; nothing is lost, the other process goes on",
+        )
+
+
+def release(connection: sa.Connection, held: Lease, *, now: datetime) -> None:
+    """Let the next one in at once; without effect when the lease is lost already."""
+    connection.execute(_mine(held).values(expires_at=now))
+
+
+def _mine(held: Lease) -> sa.Update:
+    return sa.update(lease).where(lease.c.owner == held.owner, lease.c.epoch == held.epoch)

@@ -1,0 +1,77 @@
+"""Statements that write one row each, in SQL that every supported database understands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from detector import documents
+from detector.store import tables
+from detector.types import Incident, Window
+
+_ROW = 1  # id of the only row of a one-row table
+
+
+def put(connection: sa.Connection, table: sa.Table, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write ``rows``, replacing those with the same primary key."""
+    for row in rows:
+        if not _update(connection, table, row):
+            connection.execute(sa.insert(table).values(row))
+
+
+def put_incidents(connection: sa.Connection, incidents: Iterable[Incident]) -> None:
+    """Write incidents; each write raises an incident's revision by one, from 1."""
+    table = tables.incidents
+    for incident in incidents:
+        row = {
+            "id": incident.id,
+            "status": incident.status,
+            "cause": incident.attribution.cause,
+            "detected_at": incident.detected_at,
+            "started_at": incident.started_at,
+            "ended_at": incident.ended_at,
+            "document": documents.encode(incident),
+        }
+        if not _update(connection, table, {**row, "revision": table.c.revision + 1}):
+            connection.execute(sa.insert(table).values({**row, "revision": 1}))
+
+
+def window_row(window: Window) -> dict[str, Any]:
+    """A row of the table of windows."""
+    return {
+        "id": window.id,
+        "kind": window.kind,
+        "started_at": window.started_at,
+        "ended_at": window.ended_at,
+        "document": msgspec.json.encode(window).decode(),
+    }
+
+
+def add_rejects(connection: sa.Connection, counts: Mapping[str, int]) -> None:
+    """Add to the totals by reason."""
+    table = tables.rejects
+    for reason, count in counts.items():
+        if not _update(connection, table, {"reason": reason, "count": table.c["count"] + count}):
+            connection.execute(sa.insert(table).values(reason=reason, count=count))
+
+
+def count_step(connection: sa.Connection, time: datetime | None) -> None:
+    """One step more; ``time`` stays as it is when the step decided nothing new."""
+    table = tables.progress
+    values: dict[str, Any] = {"id": _ROW, "steps": table.c.steps + 1}
+    if time is not None:
+        values["time"] = time
+    if not _update(connection, table, values):
+        connection.execute(sa.insert(table).values(id=_ROW, steps=1, time=time))
+
+
+def _update(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> bool:
+    """Update the row with the primary key of ``row``; False when there is none."""
+    keys = [column.name for column in table.primary_key]
+    values = {name: value for name, value in row.items() if name not in keys}
+    statement = sa.update(table).where(*(table.c[key] == row[key] for key in keys))
+    return connection.execute(statement.values(values)).rowcount > 0
