@@ -82,7 +82,7 @@ def read_pairs(pairs: Iterable[Pair]) -> Reading | None:
 
 
 def _find(key: str) -> tuple[str, int] | None:
-    """The field of a key, by its whole dotted name or by its last part."""
+    """The field of a key, by its whole dotted name or by its last parts."""
     return _find_short(key) if len(key) <= MAX_KEY else None
 
 
@@ -91,8 +91,10 @@ def _find_short(key: str) -> tuple[str, int] | None:
     whole = spell(key)
     if (known := field_of(whole)) is not None or "." not in whole:
         return known
-    last = field_of(whole.rpartition(".")[2])
-    return None if last is None else (last[0], last[1] + 100)
+    parts = whole.split(".")
+    ends = (field_of("_".join(parts[at:])) for at in range(len(parts)))
+    known = next((end for end in ends if end is not None), None)
+    return None if known is None else (known[0], known[1] + 100)
 
 
 def _is_access(names: Collection[str], *, telling: bool) -> bool:

@@ -23,7 +23,7 @@ from pipelines.formats.values import (
 )
 
 _REQUEST = re.compile(
-    r'[>#*| \t]{0,16}(?:\[?(?:\.\.\.|…)\]?\s{0,4})?"?'
+    r'[>#*| \t]{0,16}(?:(?:\[[0-9T:. -]{0,32}(?:\.\.|…)\]|\.\.\.|…)\s{0,4})?"?'
     r"(?=(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PROPFIND|REPORT) |- - )"
 )
 _STATUS = re.compile(rf'" ([0-9]{{3}}|0)(?:$| $| (-)$| ({FLAGS})(?= )| ({FLAGS})$)')

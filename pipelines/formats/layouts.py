@@ -214,6 +214,9 @@ def _doubt_last(reading: Reading, name: str) -> None:
         reading.partial = True
         if reading.fields[present[-1]] is not None:
             del reading.fields[present[-1]]
+    elif not routed and _is_start_of_name(reading.fields["requested_server_name"]):
+        reading.partial = True
+        del reading.fields["requested_server_name"]
     elif routed and _is_start_of_generated(reading.fields["route_name"]):
         reading.partial = True
         del reading.fields["route_name"]
@@ -224,6 +227,14 @@ def _is_start_of_generated(route: str | None) -> bool:
     return route is not None and any(
         name.startswith(route) and name != route for name in ("default", "allow_any", "block_all")
     )
+
+
+def _is_start_of_name(name: str | None) -> bool:
+    """Whether a server name that Istio gives ends inside the domain of a service."""
+    if name is None or not name.startswith("outbound_."):
+        return False
+    domain = name.rpartition(".svc")[2]
+    return domain != ".cluster.local" and ".cluster.local".startswith(domain)
 
 
 def _layout(middle: re.Match[str], end: dict[str, str | None]) -> str:

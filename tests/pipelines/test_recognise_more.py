@@ -65,3 +65,20 @@ def test_a_posted_istiod_line_gives_what_a_person_reads_off_it(item: dict[str, A
     answer = _explain(item["raw"])
     assert answer["kind"] == "istiod"
     assert {name: answer["fields"].get(name) for name in item["expect"]} == item["expect"]
+
+
+def test_nested_objects_are_read_by_their_path_and_not_by_a_last_word_alone() -> None:
+    entry = {
+        "http": {"response": {"status_code": 503, "flags": "UH", "details": "no_healthy_upstream"}},
+        "upstream": {"host": "10.1.1.1:80", "cluster": "outbound|80||a.b.svc.cluster.local"},
+        "downstream": {"remote_address": "10.1.1.4:2", "local_address": "10.1.1.3:80"},
+    }
+    assert _explain(json.dumps(entry))["fields"] == {
+        "response_code": 503,
+        "response_flags": ["UH"],
+        "response_code_details": "no_healthy_upstream",
+        "upstream_host": "10.1.1.1:80",
+        "upstream_cluster": "outbound|80||a.b.svc.cluster.local",
+        "downstream_local_address": "10.1.1.3:80",
+        "downstream_remote_address": "10.1.1.4:2",
+    }
