@@ -125,6 +125,17 @@ def alignment(bins: pl.DataFrame) -> Drawing:
     )
 
 
+def _hardest_hit(named: pl.DataFrame, window: Window, span: Span) -> dict[str, str]:
+    """Short names of the proxies with most errors, in the order of their reconnects."""
+    sums = named.group_by("proxy").agg(pl.col("errors").sum()).sort("errors", "proxy")
+    top = sums["proxy"].tail(MAX_PROXIES).to_list()
+    names: dict[str, str] = {}
+    for proxy in sorted(top, key=lambda one: (window.reconciled.get(one, span.end), one)):
+        short = phrases.clean(proxy.rpartition(".")[0] or proxy, 20)
+        names[proxy] = f"{short} #{len(names)}" if short in names.values() else short
+    return names
+
+
 @_trusted
 def proxies(rows: pl.DataFrame, window: Window, windows: Sequence[Window], span: Span) -> Drawing:
     """One row a proxy: when it reconnected, when it saw errors.
@@ -137,16 +148,9 @@ def proxies(rows: pl.DataFrame, window: Window, windows: Sequence[Window], span:
     """
     kept = marks.Rows()
     named = rows.drop_nulls("proxy").filter(pl.col("time").is_between(span.start, span.end))
-    sums = named.group_by("proxy").agg(pl.col("errors").sum()).sort("errors", "proxy")
-    top = sums["proxy"].tail(MAX_PROXIES).to_list()
-    late = span.end
-    order = sorted(top, key=lambda proxy: (window.reconciled.get(proxy, late), proxy))
-    names: dict[str, str] = {}
-    for proxy in order:
-        short = phrases.clean(proxy.rpartition(".")[0] or proxy, 20)
-        names[proxy] = f"{short} #{len(names)}" if short in names.values() else short
+    names = _hardest_hit(named, window, span)
     dots = (
-        named.filter(pl.col("proxy").is_in(order))
+        named.filter(pl.col("proxy").is_in(list(names)))
         .group_by(pl.col("time").dt.truncate(f"{span.bin_s}s"), "proxy", "signal")
         .agg(pl.col("errors").sum(), middle=pl.col("time").mean())
         .with_columns(
@@ -177,13 +181,11 @@ def proxies(rows: pl.DataFrame, window: Window, windows: Sequence[Window], span:
             tooltip=[*seen, alt.Tooltip("signal:N"), alt.Tooltip("errors:Q")],
         )
     )
-    turned = (
-        alt.Chart(kept.add(ticks))
-        .mark_tick(style="reconnect", size=15)
-        .encode(x=x, y=y, tooltip=seen)
-    )
     drawn = drawn.add_params(marks.picker(), marks.zoom())
-    layers = [marks.edges(kept, span), *marks.shading(kept, windows, span)[:1], drawn, turned]
+    layers = [marks.edges(kept, span), *marks.shading(kept, windows, span)[:1], drawn]
+    if ticks:
+        turned = alt.Chart(kept.add(ticks)).mark_tick(style="reconnect", size=15)
+        layers.append(turned.encode(x=x, y=y, tooltip=seen))
     return _drawing(kept, layers, "Proxy by proxy: reconnect and errors", 30 + 18 * len(names))
 
 

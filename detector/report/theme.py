@@ -19,9 +19,7 @@ def config(theme: Theme) -> dict[str, Any]:
     """The Vega-Lite configuration of a theme: every colour and font of the charts."""
     dark = theme == "dark"
     text, muted = ("#e6e9ef", "#a3adbb") if dark else ("#1b1f27", "#566070")
-    grid, band = ("#2a313c", "#8b98a9") if dark else ("#e4e7ec", "#7b8794")
-    shade, edge = ("#8f7bff", "#b7a8ff") if dark else ("#7c5cff", "#5b3fd6")
-    alarm = "#ff7a6b" if dark else "#c8321e"
+    grid = "#2a313c" if dark else "#e4e7ec"
     return {
         "background": None,
         "font": "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif",
@@ -50,16 +48,25 @@ def config(theme: Theme) -> dict[str, Any]:
         },
         "title": {"color": text, "subtitleColor": muted, "anchor": "start", "fontSize": 14},
         "range": {"category": _SIGNALS[theme]},
-        "style": {
-            "window": {"color": shade, "opacity": 0.22 if dark else 0.14},
-            "window-label": {"color": edge, "fontSize": 11, "fontWeight": "bold"},
-            "band": {"color": band, "opacity": 0.3},
-            "expected": {"color": band, "strokeWidth": 1.5},
-            "bar-of-errors": {"stroke": GROUND[theme], "strokeWidth": 0.5},
-            "detection": {"color": text, "strokeDash": [4, 3], "strokeWidth": 1.2},
-            "detection-label": {"color": text, "fontSize": 11},
-            "lane-window": {"color": shade, "stroke": GROUND[theme], "cornerRadius": 2},
-            "lane-incident": {"color": alarm, "stroke": GROUND[theme], "cornerRadius": 2},
-            "reconnect": {"color": edge, "strokeWidth": 2.5, "opacity": 1},
-        },
+        "style": _marks(theme, text),
+    }
+
+
+def _marks(theme: Theme, text: str) -> dict[str, Any]:
+    """The styles that the charts' marks name."""
+    dark = theme == "dark"
+    band = "#8b98a9" if dark else "#7b8794"
+    shade, edge = ("#8f7bff", "#b7a8ff") if dark else ("#7c5cff", "#5b3fd6")
+    alarm = "#ff7a6b" if dark else "#c8321e"
+    return {
+        "window": {"color": shade, "opacity": 0.22 if dark else 0.14},
+        "window-label": {"color": edge, "fontSize": 11, "fontWeight": "bold"},
+        "band": {"color": band, "opacity": 0.3},
+        "expected": {"color": band, "strokeWidth": 1.5},
+        "bar-of-errors": {"stroke": GROUND[theme], "strokeWidth": 0.5},
+        "detection": {"color": text, "strokeDash": [4, 3], "strokeWidth": 1.2},
+        "detection-label": {"color": text, "fontSize": 11},
+        "lane-window": {"color": shade, "stroke": GROUND[theme], "cornerRadius": 2},
+        "lane-incident": {"color": alarm, "stroke": GROUND[theme], "cornerRadius": 2},
+        "reconnect": {"color": edge, "strokeWidth": 2.5, "opacity": 1},
     }
