@@ -101,19 +101,20 @@ class Columns:
 def read_columns(values: Sequence[bytes | None], writers: Writers) -> Columns:
     """Read what can be read as columns; nothing in ``values`` can make this fail."""
     columns = Columns(values, writers)
-    lines = [value for value in values if value is not None]
-    body = b"\n".join(lines)
-    whole = len(lines) == len(values)
-    if whole and _all_begin(_TEXT, body, len(lines)):
-        columns.read_only_text(lines, body)
-        return columns
     text, objects = _Part(), _Part()
-    if whole and _all_begin(b"{", body, len(lines)):
-        objects = _Part(list(range(len(lines))), lines)
-    else:
-        for ordinal, value in enumerate(values):
-            if value:
-                _sort(ordinal, value, text, objects)
+    rest: Sequence[int] = range(len(values))
+    lines = list(filter(None, values))
+    if len(lines) == len(values) > 0:
+        body = b"\n".join(lines)
+        if np.count_nonzero(np.frombuffer(body, np.uint8) == _LINE_FEED) == len(lines) - 1:
+            if body.startswith(_TEXT):
+                columns.read_only_text(lines, body)
+                rest = [n for n in columns.odd() if not lines[n].startswith(_TEXT)]
+            elif all(line.startswith(b"{") for line in lines):
+                rest, objects = (), _Part(list(rest), lines, [])
+    for ordinal in rest:
+        if value := values[ordinal]:
+            _sort(ordinal, value, text, objects)
     if objects.lines:
         inner = columns.read_objects(objects)
         if not text.lines:
@@ -125,17 +126,6 @@ def read_columns(values: Sequence[bytes | None], writers: Writers) -> Columns:
     if text.lines:
         columns.read_text(text)
     return columns
-
-
-def _all_begin(start: bytes, body: bytes, lines: int) -> bool:
-    """Whether ``body`` is that many lines and all of them begin so."""
-    if not body.startswith(start):
-        return False
-    buffer = np.frombuffer(body, np.uint8)
-    ends = np.flatnonzero(buffer == _LINE_FEED)
-    if len(ends) != lines - 1 or (lines > 1 and ends[-1] + len(start) >= len(buffer)):
-        return False
-    return all(bool((buffer[ends + i] == c).all()) for i, c in enumerate(start, 1))
 
 
 def _sort(ordinal: int, value: bytes, text: _Part, objects: _Part) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -56,15 +56,18 @@ def sound_flags(flags: pl.Series) -> pl.Expr:
     return pl.col(flags.name).is_in(known)
 
 
-def sound_addresses(addresses: pl.DataFrame) -> Iterator[pl.Expr]:
+def sound_addresses(table: pl.DataFrame, names: Sequence[str]) -> Iterator[pl.Expr]:
     """Whether addresses are null or more than digits: an IP, a name or a path, without spaces.
 
     Nothing is left to check of a column in which all have a dot and none a space.
     """
-    for column in addresses:
-        dotted = column.str.contains(".", literal=True) | (column == "-")
-        spaced = column.name == "upstream_host" and column.str.contains(" ", literal=True).any()
-        if spaced or not dotted.all():
+    plain = table.select(
+        (pl.col(name).str.contains(".", literal=True) | (pl.col(name) == "-")).all()
+        & (~pl.col(name).str.contains(" ", literal=True) | (name != "upstream_host")).all()
+        for name in names
+    )
+    for column in plain:
+        if not column.item():
             yield ~pl.col(column.name).str.contains("^[0-9:]*$| ").fill_null(value=False)
 
 

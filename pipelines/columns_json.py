@@ -211,7 +211,7 @@ def _table(found: _Found) -> tuple[pl.DataFrame, list[bytes]]:
         pl.col("bytes_sent") >= 0,
         pl.col("bytes_received") >= 0,
         sound_flags(frame["response_flags"]),
-        *sound_addresses(frame.select(ADDRESSES)),
+        *sound_addresses(frame, ADDRESSES),
         not_elided(),
     ]
     sound = frame.select(pl.all_horizontal(checks)).to_series().fill_null(value=False)
