@@ -19,6 +19,7 @@ _JSON_PAIR = re.compile(
 _EQUALS_PAIR = re.compile(
     r'(?<![^\s,{\[(])([A-Za-z@:][A-Za-z0-9_.:-]{0,63})=(?:"([^"]*+)"|([^\s",;]++)(?=[\s,;]))'
 )
+_NEXT_OBJECT = re.compile(r"(?<=\})(?:\s|\\{1,4}[nr]){0,8}(?=\{)")
 _METRIC = re.compile(r"\s*[A-Za-z_:][A-Za-z0-9_:]*\{")
 _LEADING_TIME = re.compile(rf"\[?({TIMESTAMP})\]?\s")
 
@@ -34,10 +35,11 @@ def read_broken_json(text: str) -> Reading | None:
         return None
     if "\n" in text:
         text = "".join(line.strip("\r") for line in text.split("\n"))
-    reading = read_pairs(_json_pairs(text))
-    if reading is not None:
-        reading.partial = True
-    return reading
+    for entry in _NEXT_OBJECT.split(text):  # entries that were joined must not mix
+        if (reading := read_pairs(_json_pairs(entry))) is not None:
+            reading.partial = True
+            return reading
+    return None
 
 
 def read_embedded_json(line: str) -> Reading | None:

@@ -82,3 +82,17 @@ def test_nested_objects_are_read_by_their_path_and_not_by_a_last_word_alone() ->
         "downstream_local_address": "10.1.1.3:80",
         "downstream_remote_address": "10.1.1.4:2",
     }
+
+
+@pytest.mark.parametrize("between", ["", " ", "\\n", "\\\\n"])
+def test_joined_objects_give_the_first_entry_and_never_a_mixture(between: str) -> None:
+    other = '{"startTIME": "2020-03-19T14:15:10.161Z", "path": "/other"}'
+    first = '{"response_code":"200","response_flags":"-","start_time":"2020-03-19T14:44:44.899Z"}'
+    second = '{"response_code":"503","response_flags":"UC","path":"/second"}'
+    answer = _explain(between.join((other, first, second)))
+    assert answer["partial"]
+    assert answer["fields"] == {
+        "start_time": "2020-03-19T14:44:44.899Z",
+        "response_code": 200,
+        "response_flags": [],
+    }
