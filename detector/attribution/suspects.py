@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import exp
 
 import numpy as np
 import polars as pl
@@ -71,7 +72,7 @@ class Scene:
 def suspect(scene: Scene, window: Window) -> Suspect:
     """Weigh one window against the errors."""
     start, end = _bounds(window, scene.now)
-    slack = 3.0 + 1.7 * scene.errors.resolution_s
+    slack = 3.0 + 0.6 * scene.errors.resolution_s  # an onset is the middle of its bucket
     name = NAMES[window.kind]
     early = start - slack - scene.errors.onset
     if early > 0:
@@ -84,7 +85,7 @@ def suspect(scene: Scene, window: Window) -> Suspect:
         return Suspect(window, [Argument(-6.0, text)], ruled_out=True)
     found = align(scene.errors, window)
     arguments = [
-        _coincidence(scene, window, start, end),
+        _coincidence(scene, window, start, end, slack),
         _onset(scene, window, start, end + _AFTER_S + slack - start),
         _aligned(found, scene.errors.resolution_s),
         *_recovery(scene, window, found, start, end),
@@ -103,17 +104,42 @@ def _bounds(window: Window, now: datetime) -> tuple[float, float]:
     return start, closed if window.ended_at is None or not times else max(times)
 
 
-def _coincidence(scene: Scene, window: Window, start: float, end: float) -> Argument:
-    """How often chance puts an onset into such a window, were this one not there.
+def _share(scene: Scene, kind: WindowKind, own_s: float) -> float:
+    """Share of all time that other windows of a kind cover.
 
-    Coverage measured over little time is pulled towards what is typical of the kind. It is taken
-    as 3 % at the least: people change control planes in the hours in which they change workloads
-    too, so that the two coincide more often than their shares of time say.
+    Measured over little time it is pulled towards what is typical of the kind.
+
+    Args:
+        scene: with the coverage measured so far.
+        kind: of the windows.
+        own_s: what the suspect itself has of that coverage.
     """
-    share, typical_s = _TYPICAL[window.kind]
-    covered_s = scene.coverage.get(window.kind, 0.0) * scene.observed_s
-    others_s = max(covered_s - (end + _AFTER_S - start), 0.0)
-    coverage = max((others_s + typical_s) / (scene.observed_s + typical_s / share), 0.03)
+    share, typical_s = _TYPICAL[kind]
+    covered_s = scene.coverage.get(kind, 0.0) * scene.observed_s
+    return (max(covered_s - own_s, 0.0) + typical_s) / (scene.observed_s + typical_s / share)
+
+
+def _near_a_push(scene: Scene, width_s: float) -> float:
+    """Chance that one of the pushes, coming as a Poisson process, starts within a span."""
+    _, typical_s = _TYPICAL["push"]
+    rate = _share(scene, "push", typical_s) / typical_s
+    return 1.0 - exp(-rate * width_s)
+
+
+def _coincidence(scene: Scene, window: Window, start: float, end: float, slack: float) -> Argument:
+    """How often chance puts an onset so near to such a window, were this one not there.
+
+    What counts is the whole span in which an onset would be laid to the window: pushes of a few
+    seconds that come every minute leave hardly a moment that is not near one. It is taken as 3 %
+    at the least: people change control planes in the hours in which they change workloads too,
+    so that the two coincide more often than their shares of time say.
+    """
+    reach_s = end + _AFTER_S - start
+    if window.kind == "push":
+        chance = _near_a_push(scene, reach_s + slack)
+    else:
+        chance = _share(scene, window.kind, reach_s)
+    coverage = max(chance, 0.03)
     onset = scene.errors.onset
     text = (
         f"The errors began at {clock(onset)}, {length(abs(onset - start))} "
@@ -204,8 +230,12 @@ def _repaired(scene: Scene, start: float, *, over: bool) -> list[Argument]:
         later = other.started_at.timestamp() > start + 10.0
         near = -2 - 0.04 * lasted - blur <= gap <= 10 + 2.5 * blur
         if over and later and other.kind in _AT_ONCE and near:
-            text = f"The errors ended at another push, {clock(other.started_at.timestamp())}"
-            return [Argument(2.5, text)]
+            chance = _near_a_push(scene, 12 + 0.04 * lasted + 3.5 * blur)
+            text = (
+                f"The errors ended at another push, {clock(other.started_at.timestamp())}; "
+                f"{100 * chance:.2g} % expected by chance"
+            )
+            return [Argument(min(2.5, coincidence.coincidence(chance)), text)]
     if over and lasted <= 40.0:
         return [Argument(0.7, f"The errors were over {length(lasted)} after the push")]
     if over:
