@@ -23,6 +23,11 @@ class Closed:
     """``schema.MOMENTS``."""
 
 
+def nothing() -> Closed:
+    """No buckets."""
+    return Closed(schema.empty(schema.ROLLUP), schema.empty(schema.MOMENTS))
+
+
 def name_closed(
     counts: pl.DataFrame | None,
     moments: pl.DataFrame | None,
@@ -40,7 +45,7 @@ def name_closed(
         width_us: length of a bucket in microseconds.
     """
     if counts is None or not len(counts):
-        return Closed(schema.empty(schema.ROLLUP), schema.empty(schema.MOMENTS))
+        return nothing()
     counts = _with_namespaces(counts, namespaces)
     moments = counts.clear() if moments is None else _with_namespaces(moments, namespaces)
     routes = (

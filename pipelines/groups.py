@@ -10,6 +10,9 @@ import polars as pl
 _SLACK = 200_000
 """Rows taken in before they are summed again: summing costs, rows cost memory."""
 
+_FEW = 1_000
+"""Rows that are not worth a sum of their own."""
+
 MAX_AUTHORITIES = 20_000
 """Different authorities kept per bucket."""
 
@@ -30,7 +33,9 @@ class Groups:
         self.rows = self._summed = 0
 
     def add(self, part: pl.DataFrame) -> None:
-        """Take in rows of the keys and ``count``."""
+        """Take in rows of the keys and ``count``; those that count 0 are forgotten."""
+        if len(part) > _FEW:  # now, while they are in the processor's cache
+            part = self._sum(part)
         self._parts.append(part)
         self.rows += len(part)
         if self.rows > 2 * self._summed + _SLACK:
@@ -87,8 +92,14 @@ class Groups:
             self.replace(pl.read_ipc(io.BytesIO(state)).select(*self._keys, "count"))
 
     def _sum(self, table: pl.DataFrame) -> pl.DataFrame:
+        used = [name for name in self._keys if table[name].null_count() < len(table)]
+        summed = table.lazy().group_by(used or self._keys).agg(pl.col("count").sum())
+        unused = (pl.lit(None, table.schema[n]).alias(n) for n in self._keys if n not in used)
         return (
-            table.lazy().group_by(self._keys).agg(pl.col("count").sum()).collect(engine="streaming")
+            summed.filter(pl.col("count") > 0)
+            .with_columns(unused)
+            .select(*self._keys, "count")
+            .collect(engine="streaming")
         )
 
     def _bounded(self, table: pl.DataFrame) -> pl.DataFrame:

@@ -11,7 +11,7 @@ import msgspec
 import polars as pl
 
 from pipelines.aliases import Aliases
-from pipelines.closing import Closed, name_closed
+from pipelines.closing import Closed, name_closed, nothing
 from pipelines.groups import Groups
 from pipelines.moments import Moments, canonical
 from pipelines.normalise import signal_expr
@@ -66,23 +66,27 @@ class Rollup:
     def add(self, access: pl.DataFrame) -> None:
         """Count access log entries (``schema.ACCESS``)."""
         number = pl.col("time").dt.epoch("us") // self._width
-        lines = with_route(access.lazy().with_columns(number.alias("bucket"))).collect()
-        if self._next is not None:
-            fresh = lines.filter(pl.col("bucket") >= self._next)
-            self.late += len(lines) - len(fresh)
-            lines = fresh
+        failed = (pl.col("response_flags") != "-") | (pl.col("response_code") >= 400)
         own = pl.col("cluster").is_in(BOOTSTRAP) | pl.col("local").str.ends_with(PROBE_PORT)
-        traffic = lines.filter(~own.fill_null(value=False))
+        lines = (
+            with_route(access.lazy().with_columns(number.alias("bucket"), failed.alias("failed")))
+            .with_columns(own.fill_null(value=False).alias("own"))
+            .collect()
+        )
+        came = len(lines)
+        if self._next is not None:
+            lines = _only(lines, lines["bucket"] >= self._next)
+        self.late += came - len(lines)
+        traffic = _only(lines, ~lines["own"])
         self.bootstrap += len(lines) - len(traffic)
         sizes = traffic.group_by("bucket").agg(pl.len(), pl.col("time").dt.epoch("us").max())
         for bucket, count, newest in sizes.iter_rows():
             before, latest = self._open.get(bucket, (0, newest))
             self._open[bucket] = (before + count, max(latest, newest))
-        failed = (pl.col("response_flags") != "-") | (pl.col("response_code") >= 400)
-        loud = canonical(traffic.filter(failed))
-        one = pl.lit(1, pl.Int64).alias("count")
-        self._groups.add(traffic.filter(~failed).select(*_COUNTED, one))
-        self._groups.add(loud.select(*_COUNTED, one))
+        loud = canonical(traffic.filter("failed"))
+        # Failures weigh nothing here: cheaper than a copy of all columns without them.
+        self._groups.add(traffic.select(*_COUNTED, count=(~pl.col("failed")).cast(pl.Int64)))
+        self._groups.add(loud.select(*_COUNTED, count=pl.lit(1, pl.Int64)))
         signal = signal_expr(pl.col("response_code"), pl.col("response_flags"))
         self._moments.add(loud.filter(signal.is_not_null()))
 
@@ -112,9 +116,11 @@ class Rollup:
         since = (watermark - _EPOCH) // timedelta(microseconds=1)
         upto = since // self._width
         self._next = upto if self._next is None else max(upto, self._next)
+        still = range(self._next, upto + self._max_ahead + 1)
+        if all(bucket in still for bucket in self._open):
+            return nothing()
         self.ahead += self._groups.drop(upto + self._max_ahead)
         self._moments.groups.drop(upto + self._max_ahead)
-        still = range(self._next, upto + self._max_ahead + 1)
         self._open = {bucket: seen for bucket, seen in self._open.items() if bucket in still}
         counts, moments = self._groups.take(self._next), self._moments.take(self._next)
         return name_closed(counts, moments, self._aliases, namespaces or {}, self._width)
@@ -152,3 +158,8 @@ class Rollup:
         self._open = saved.open
         self._aliases = saved.aliases
         self.late, self.ahead, self.bootstrap = saved.dropped
+
+
+def _only(lines: pl.DataFrame, wanted: pl.Series) -> pl.DataFrame:
+    """``lines.filter(wanted)``, without a copy when all are wanted."""
+    return lines if wanted.all() else lines.filter(wanted)
