@@ -74,8 +74,10 @@ def of_rollup(rollup: pl.DataFrame) -> pl.DataFrame:
     """
     signal = signal_expr(pl.col("response_code"), pl.col("response_flags"))
     known = ("details", "destination_pod", "signal")
+    failed = (pl.col("response_code") >= 400) | (pl.col("response_flags") != "-")
     return (
-        rollup.with_columns(
+        rollup.filter(failed)  # the costly part below is for the few
+        .with_columns(
             signal.alias("signal"),
             pl.lit(None, pl.String).alias("details"),
             pl.lit(None, pl.String).alias("destination_pod"),

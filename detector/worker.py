@@ -59,6 +59,9 @@ class Worker:
         self.bucket_s = detection.bucket_s
         self._resolution_s = 0.001
         self._events = schema.empty(schema.CONTROL)
+        self._times = self._events["time"].to_physical().to_numpy()
+        self._taken = 0  # rows of them that have been passed on
+        self._near: list[Window] | None = None  # all windows that can touch the next bucket
         self._explained: dict[str, datetime] = {}
         self._first: datetime | None = None
         self._now: datetime = NEVER
@@ -112,7 +115,7 @@ class Worker:
     def add_events(self, events: pl.DataFrame) -> None:
         """Take in control-plane events, `pipelines.schema.CONTROL`, in any order."""
         if not events.is_empty():
-            self._events = pl.concat([self._events, events]).sort("time", maintain_order=True)
+            self._queue(pl.concat([self._pending, events]).sort("time", maintain_order=True))
 
     def advance(self, watermark: datetime) -> list[Change]:
         """Judge every bucket that ended a lateness or more before the watermark."""
@@ -138,7 +141,7 @@ class Worker:
             "book": self.book.snapshot(),
             "moments": self.moments.snapshot(),
             "exemplars": self.exemplars.snapshot(),
-            "events": moment_log.packed(self._events),
+            "events": moment_log.packed(self._pending),
             "worker": msgspec.msgpack.encode((self._first, self._now, self._explained)),
         }
 
@@ -151,7 +154,7 @@ class Worker:
         self.book.restore(states["book"])
         self.moments.restore(states["moments"])
         self.exemplars.restore(states["exemplars"])
-        self._events = moment_log.unpacked(states["events"])
+        self._queue(moment_log.unpacked(states["events"]))
         self._first, self._now, self._explained = msgspec.msgpack.decode(
             states["worker"], type=tuple[datetime | None, datetime, dict[str, datetime]]
         )
@@ -180,8 +183,7 @@ class Worker:
         end = bucket.start + timedelta(seconds=self.bucket_s)
         self._first = self._first or bucket.start
         self._now = end
-        self.ledger.step(self._take_events(end), end)
-        verdicts = self.engine.judge(bucket, self.ledger.windows(bucket.start))
+        verdicts = self.engine.judge(bucket, self._windows_near(bucket.start, end))
         changes = self.book.step(end, verdicts, self.engine)
         changed = {change.incident.id for change in changes}
         for incident in self.book.incidents:
@@ -191,14 +193,27 @@ class Worker:
                 self._explain(incident)
         return changes
 
-    def _take_events(self, end: datetime) -> pl.DataFrame:
-        """The events before a time, in order; they are passed on once."""
-        if self._events.is_empty():
-            return self._events
-        times = self._events["time"].to_physical().to_numpy()
-        limit = np.searchsorted(times, round(end.timestamp() * 1e6), side="left")
-        taken, self._events = self._events[: int(limit)], self._events[int(limit) :]
-        return taken
+    def _windows_near(self, start: datetime, end: datetime) -> list[Window]:
+        """Let the ledger see the events before ``end``; the windows that reach beyond ``start``.
+
+        While the ledger changes none of them, the list of the bucket before holds all of them.
+        """
+        limit = int(np.searchsorted(self._times, round(end.timestamp() * 1e6), side="left"))
+        changed = self.ledger.step(self._events[self._taken : limit], end)
+        self._taken = limit
+        if changed or self._near is None:
+            self._near = self.ledger.windows(start)
+        return self._near
+
+    @property
+    def _pending(self) -> pl.DataFrame:
+        """The events that have not been passed on."""
+        return self._events[self._taken :]
+
+    def _queue(self, events: pl.DataFrame) -> None:
+        """Let these be all the events to be passed on, in order of time."""
+        self._events, self._taken = events, 0
+        self._times = events["time"].to_physical().to_numpy()
 
     def _explain(self, incident: Incident) -> None:
         """Look anew at the cause, the known fault and the exemplars of an incident."""

@@ -91,16 +91,19 @@ def encode(rollup: pl.DataFrame, bucket: timedelta) -> Iterator[Bucket]:
         pl.col("source").fill_null(UNKNOWN),
         pl.col("destination").fill_null(UNKNOWN),
         pl.col("count").clip(0),
-        signal=signal_expr(
-            pl.col("response_code").fill_null(0), pl.col("response_flags").fill_null("-")
-        ),
+        code=pl.col("response_code").fill_null(0),
+        flags=pl.col("response_flags").fill_null("-"),
     )
-    per_signal = (
-        counts.group_by("time", *_EDGE, "signal")
+    per_outcome = (
+        counts.group_by("time", *_EDGE, "code", "flags")
         .agg(pl.col("count").sum())
         .filter(pl.col("count") > 0, pl.col("time").is_not_null())
         .collect()
     )
+    # few outcomes, many rows: each outcome is read once
+    outcomes = per_outcome.select("code", "flags").unique()
+    signals = outcomes.with_columns(signal=signal_expr(pl.col("code"), pl.col("flags")))
+    per_signal = per_outcome.join(signals, on=["code", "flags"]).drop("code", "flags")
     names = per_signal.select(_EDGE).unique().sort(_EDGE).with_row_index("edge")
     coded = per_signal.join(names, on=_EDGE).drop(_EDGE)
     kinds = (
@@ -115,7 +118,12 @@ def encode(rollup: pl.DataFrame, bucket: timedelta) -> Iterator[Bucket]:
         list(kinds.select("edge", "signal").iter_rows()),
     )
     traffic = coded.group_by("time", "edge").agg(pl.col("count").sum()).sort("time", "edge")
-    failed = coded.join(kinds, on=["edge", "signal"]).sort("time", "series")
+    failed = (
+        coded.join(kinds, on=["edge", "signal"])
+        .group_by("time", "series")
+        .agg(pl.col("count").sum())
+        .sort("time", "series")
+    )
     return _split(book, traffic, failed, bucket)
 
 
