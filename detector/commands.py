@@ -21,7 +21,7 @@ from detector.errors import InputError
 from detector.explaining import explanation
 from detector.replaying import Inputs, Outcome
 from detector.replaying import replay as run_replay
-from detector.report import table, wording
+from detector.report import phrases, table, wording
 from detector.settings import Settings, describe
 from detector.signatures import catalogue
 from detector.store import Store
@@ -165,7 +165,9 @@ def _warn(outcome: Outcome) -> None:
     for problem in outcome.problems:
         console.print(f"pushwake: {problem}", markup=False)
     for reason, n in sorted(outcome.rejects.items()):
-        console.print(f"pushwake: {n:,} records not understood: {reason}", markup=False)
+        places = "; ".join(str(place) for place in outcome.worker.rejects.first.get(reason, ()))
+        many = phrases.plural(n, "record")
+        console.print(f"pushwake: {many} not understood: {reason} ({places})", markup=False)
     late = outcome.worker.late
     if outcome.entries and late / outcome.entries > LATE_SHARE:
         console.print(

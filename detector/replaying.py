@@ -130,6 +130,8 @@ def _replay_rollups(inputs: Inputs, outcome: Outcome, on_progress: OnProgress) -
         on_progress(counts.progress())
     outcome.counts.update({f"reject/{reason}": n for reason, n in counts.rejects.items()})
     outcome.problems += counts.problems
+    for sample in counts.samples:
+        worker.rejects.note(sample.reason, sample)
 
 
 def _nothing(outcome: Outcome, inputs: Inputs) -> InputError:

@@ -27,6 +27,7 @@ from detector.incidents import Change, IncidentBook
 from detector.moments import MomentLog
 from detector.naming import in_full, workloads
 from detector.reconciliation import Ledger
+from detector.rejects import RejectLog
 from detector.settings import Settings
 from detector.types import Incident, Window, WindowKind
 from pipelines import schema
@@ -72,6 +73,7 @@ class Worker:
         self.exemplars = ExemplarLog(settings.redaction, formats)
         self.counts: Counter[str] = Counter()
         self.pods: set[str] = set()
+        self.rejects = RejectLog()
 
     @property
     def late(self) -> int:
@@ -106,6 +108,7 @@ class Worker:
         """
         parsed = self._parser.parse(batch)
         self.counts.update(parsed.counts)
+        self.rejects.add(batch, parsed.rejects)
         self.add_events(parsed.control)
         self._rollup.add(parsed.access)
         self.pods.update(parsed.access["pod"].drop_nulls().unique())

@@ -118,6 +118,18 @@ def test_input_without_access_log_entries_is_no_success(
     assert "no access log entry among 2 records (2 unknown-layout)" in err
 
 
+def test_what_was_not_understood_is_counted_by_reason_and_shown_with_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mixed.log"
+    file.write_bytes(LINE.encode() + b"\nhello \x1b[31m\n" + b"x" * 70_000 + b"\nworld\n")
+    code, _, err = run("replay", "--access-log", file, capsys=capsys)
+    assert code == 0
+    assert f"2 records not understood: unknown-layout ({file}:2: 'hello \\x1b[31m'; {file}:4" in err
+    assert f"1 record not understood: too-long ({file}:3: 'xxxx" in err
+    assert "\x1b" not in err
+
+
 def test_a_result_that_cannot_be_written_leaves_no_half_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
