@@ -63,6 +63,11 @@ class Collector:
             self.counts[f"access/{entry.format}"] += 1
             self._access.append(row)
 
+    def add_event(self, row: dict[str, Any]) -> None:
+        """Take a control-plane event that came as itself, not as a log line."""
+        self._control.append(row)
+        self.counts["istiod/event"] += 1
+
     def frames(self, fast: Sequence[pl.DataFrame]) -> Parsed:
         """Everything collected, after what the fast path read."""
         tables = [table.select(*schema.ACCESS) for table in fast]

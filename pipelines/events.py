@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
+import msgspec
 import polars as pl
 
 from pipelines.formats.istio_log import parse_time
@@ -29,6 +30,8 @@ _LIFECYCLE = {
     "ready": "control-plane-ready",
     "stop": "control-plane-stop",
 }
+_decoder = msgspec.json.Decoder(dict[str, Any])
+_EVENT_KEYS = CONTROL.keys() - {"source"}
 _NO_EVENT: Row = dict.fromkeys(CONTROL)
 
 
@@ -183,6 +186,21 @@ def event_row(document: dict[str, Any]) -> Row:
     if isinstance(proxies, int) and not isinstance(proxies, bool) and 0 <= proxies < 1 << 62:
         row["proxies"] = proxies
     return row
+
+
+def plain_event(value: bytes | None) -> Row | None:
+    """The row of a message that is one event and nothing else; None for all others.
+
+    What it reads, the careful path reads alike: a simulated day of a mesh has a hundred thousand
+    events, and they need no envelope peeled.
+    """
+    if value is None or not value.startswith(b"{") or b'"kind"' not in value:
+        return None
+    try:
+        document = _decoder.decode(value)
+        return event_row(document) if _EVENT_KEYS >= document.keys() else None
+    except (msgspec.DecodeError, NotAnEventError, RecursionError):
+        return None
 
 
 def read_events(lines: Iterable[str]) -> tuple[pl.DataFrame, list[LineError]]:

@@ -10,6 +10,7 @@ from pipelines.batch import Batch
 from pipelines.careful import Collector, Parsed
 from pipelines.columns import read_columns
 from pipelines.envelopes import PartialJoiner, peel
+from pipelines.events import plain_event
 from pipelines.formats.custom import AccessFormat
 from pipelines.recognise import recognise
 from pipelines.writers import Writers
@@ -60,6 +61,9 @@ class Parser:
 
     def _read(self, ordinal: int, batch: Batch, collector: Collector) -> None:
         value = batch.values[ordinal]
+        if batch.kind == "control-plane" and (row := plain_event(value)) is not None:
+            collector.add_event(row)
+            return
         for piece in peel(value or b""):
             record = self._joiner.feed(piece)
             if record is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from pipelines import schema
 from pipelines.batch import Batch
@@ -329,3 +330,30 @@ def test_every_record_is_counted_exactly_once(values: list[bytes | None]) -> Non
     assert len(parsed.rejects) == rejected
     entries = sum(n for name, n in parsed.counts.items() if name.startswith("access/"))
     assert len(parsed.access) == entries
+
+
+EVENT = (
+    b'{"time":"2026-11-23T05:00:00Z","kind":"connect","proxy":"web-0.shop","version":"1.27.0",'
+    b'"revision":null,"type":null,"full":null}'
+)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        EVENT,
+        EVENT.replace(b"connect", b"dance"),
+        EVENT.replace(b"2026-11-23T", b""),
+        EVENT.replace(b'"full":null', b'"full":1'),
+        EVENT.replace(b"}", b',"more":1}'),
+        EVENT[:-1],
+        b"[" * 100_000,
+        b'{"kind":' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+    ],
+)
+def test_an_event_is_read_alike_by_itself_and_with_care(value: bytes) -> None:
+    short = Parser().parse(Batch("events", 0, 0, 1, [value], "control-plane"))
+    long = Parser().parse(Batch("events", 0, 0, 1, [b" " + value], "control-plane"))
+
+    assert_frame_equal(short.control, long.control)
+    assert short.counts == long.counts
