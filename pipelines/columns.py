@@ -56,25 +56,24 @@ class Columns:
 
     def read_text(self, part: _Part) -> None:
         """Read lines in which nothing but the access log entry is left."""
+        places = pl.Series(part.ordinals, dtype=pl.UInt32)
         for name, table in read_text(part.lines):
-            if len(table) == len(part.lines):
-                self._add(name, table, part.ordinals, part.keys)
-                continue
-            rows = table["row"].to_list()
-            places = [part.ordinals[r] for r in rows]
-            self._add(name, table, places, [part.keys[r] for r in rows])
+            keys = part.keys
+            if keys and len(table) < len(keys):
+                keys = [keys[row] for row in table["row"]]
+            self._add(name, table, places.gather(table["row"]), keys)
 
     def read_only_text(self, lines: Sequence[bytes], body: bytes) -> None:
         """Read a batch that is bare lines throughout; ``body`` is the same lines, joined."""
         for name, table in read_text(lines, body):
-            self._add(name, table, table["row"], None)
+            self._add(name, table, table["row"], [])
 
     def read_objects(self, part: _Part) -> _Part:
         """Read JSON messages; give back the text lines found inside some of them."""
         found = read_json(part.lines)
-        rows = found.entries["row"].to_list()
-        places = [part.ordinals[r] for r in rows]
-        self._add("istio-json", found.entries, places, found.entry_keys)
+        places = pl.Series(part.ordinals, dtype=pl.UInt32)
+        for table, keys in found.entries:
+            self._add("istio-json", table, places.gather(table["row"]), keys)
         inside = [part.ordinals[r] for r in found.line_rows]
         return _Part(inside, found.lines, found.line_keys)
 
@@ -82,15 +81,15 @@ class Columns:
         self,
         name: str,
         table: pl.DataFrame,
-        ordinals: Sequence[int] | pl.Series,
-        keys: list[bytes] | None,
+        ordinals: pl.Series,
+        keys: Sequence[bytes],
     ) -> None:
         if not len(table):
             return
         probes = int(table["probe"].sum())
         self.counts.update({"probe": probes, f"access/{name}": len(table) - probes})
-        table = table.drop("row").with_columns(pl.Series("ordinal", ordinals, pl.UInt32))
-        if keys is None or not any(keys):
+        table = table.drop("row").with_columns(ordinals.alias("ordinal"))
+        if not any(keys):
             nobody = (pl.lit(None, pl.String).alias(name) for name in NAMES)
             self.entries.append(table.with_columns(nobody))
             return

@@ -43,11 +43,6 @@ PROBE = "kube-probe/"
 _FLAGS = re.compile(FLAGS)
 
 
-def nothing() -> pl.DataFrame:
-    """No rows, of ``TABLE`` and the row's number."""
-    return pl.DataFrame(schema={**TABLE, "row": pl.UInt32})
-
-
 def sound_flags(flags: pl.Series) -> pl.Expr:
     """Whether flags are what Envoy prints; the set is open, the grammar is not."""
     known = [text for text in flags.unique() if text is not None and _FLAGS.fullmatch(text)]

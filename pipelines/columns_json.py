@@ -21,13 +21,12 @@ from pipelines.columns_checks import (
     MAX_DURATION_MS,
     PROBE,
     STRINGS,
-    TABLE,
     not_elided,
-    nothing,
     or_null,
     sound_addresses,
     sound_flags,
 )
+from pipelines.columns_plain import UNREADABLE, read_plain, read_shipped
 from pipelines.formats.keys import ISTIO_KEYS
 from pipelines.timestamps import read_times
 
@@ -83,13 +82,11 @@ _MESSAGES = msgspec.json.Decoder(_Message)
 _ENTRIES = msgspec.json.Decoder(_Entry)
 _OBJECTS = msgspec.json.Decoder(_Object)
 _GETTERS = {name: attrgetter(name) for name in _Entry.__struct_fields__}
-_GET_KUBERNETES, _GET_LOG, _GET_MESSAGE = map(attrgetter, ("kubernetes", "log", "message"))
 _OPTIONAL = ("user_agent", *STRINGS)
 _BESIDE = frozenset(
     {"istio_policy_status", "kubernetes", "stream", "time", "@timestamp", "logtag", "_p"}
 )
 """Other keys that may stand beside those of an entry, and mean no field of it."""
-_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
 @dataclass(slots=True)
@@ -115,8 +112,7 @@ class JsonRead:
     ``keys`` are the bytes of each message's ``kubernetes`` object: equal bytes, equal writer.
     """
 
-    entries: pl.DataFrame
-    entry_keys: list[bytes]
+    entries: list[tuple[pl.DataFrame, list[bytes]]] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
     line_rows: list[int] = field(default_factory=list)
     line_keys: list[bytes] = field(default_factory=list)
@@ -124,31 +120,47 @@ class JsonRead:
 
 def read_json(messages: Sequence[bytes]) -> JsonRead:
     """Read JSON messages, each of them one object."""
-    rows, decoded = _decode(messages)
-    found = _Found()
-    read = JsonRead(pl.DataFrame(), [])
-    enveloped = any(map(_GET_LOG, decoded)) or any(map(_GET_MESSAGE, decoded))
-    if not enveloped and not any(map(_names_its_writer, decoded)):
-        keys = list(map(bytes, map(_GET_KUBERNETES, decoded)))
-        found = _Found([*decoded], rows, keys, [messages[row] for row in rows])
+    read = JsonRead()
+    frame, rows = read_plain(messages)
+    if rows:
+        table, _ = _sound(frame, rows)
+        read.entries.append((table, []))
     else:
-        for row, message in zip(rows, decoded, strict=True):
-            _sort(row, message, messages[row], found, read)
-    read.entries, read.entry_keys = _table(found)
+        rows = _read_shipped(messages, read)
+    if len(rows) < len(messages):
+        done = frozenset(rows)
+        rest = [row for row in range(len(messages)) if row not in done]
+        _read_others(messages, rest, read)
     return read
 
 
-def _decode(messages: Sequence[bytes]) -> tuple[list[int], list[_Message]]:
+def _read_shipped(messages: Sequence[bytes], read: JsonRead) -> list[int]:
+    """Take the lines out of envelopes when all are text; the rows that are done with."""
+    logs, keys, rows = read_shipped(messages)
+    lines = "\n".join([log.rstrip("\r\n") for log in logs]).encode(errors="replace").split(b"\n")
+    if len(lines) != len(logs) or not all(line.startswith(b"[20") for line in lines):
+        return []
+    read.lines, read.line_keys, read.line_rows = lines, keys, rows
+    return rows
+
+
+def _read_others(messages: Sequence[bytes], rest: list[int], read: JsonRead) -> None:
+    """Read the messages that are not of the commonest sorts."""
+    rows, decoded = _decode(messages, rest)
+    found = _Found()
+    for row, message in zip(rows, decoded, strict=True):
+        _sort(row, message, messages[row], found, read)
+    if found.entries:
+        read.entries.append(_table(found))
+
+
+def _decode(messages: Sequence[bytes], rest: list[int]) -> tuple[list[int], list[_Message]]:
     """The messages that can be decoded, and where they stand."""
-    decode = _MESSAGES.decode
-    try:
-        return list(range(len(messages))), list(map(decode, messages))
-    except _UNREADABLE:
-        rows, decoded = [], []
-    for row, raw in enumerate(messages):
+    rows, decoded = [], []
+    for row in rest:
         try:
-            decoded.append(decode(raw))
-        except _UNREADABLE:
+            decoded.append(_MESSAGES.decode(messages[row]))
+        except UNREADABLE:
             continue
         rows.append(row)
     return rows, decoded
@@ -190,19 +202,23 @@ def _is_piece(message: _Message) -> bool:
 def _inner(text: str) -> _Entry | None:
     try:
         return _ENTRIES.decode(text)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 
 def _table(found: _Found) -> tuple[pl.DataFrame, list[bytes]]:
     """The entries that are sound as a frame of ``TABLE`` and ``row``, and their keys."""
-    if not found.entries:
-        return nothing(), []
     try:
         frame = _frame(found.entries)
     except ValueError:  # polars refuses UNSET
         found = _complete(found)
         frame = _frame(found.entries)
+    table, sound = _sound(frame, found.rows)
+    return table, [key for key, kept in zip(found.keys, sound, strict=True) if kept]
+
+
+def _sound(frame: pl.DataFrame, rows: list[int]) -> tuple[pl.DataFrame, pl.Series]:
+    """The rows of ``frame`` that are sound, as of ``TABLE`` and ``row``, and which those are."""
     micros, timed = read_times(frame["start_time"])
     checks = [
         pl.lit(pl.Series(timed)),
@@ -214,24 +230,19 @@ def _table(found: _Found) -> tuple[pl.DataFrame, list[bytes]]:
         *sound_addresses(frame, ADDRESSES),
         not_elided(),
     ]
-    sound = frame.select(pl.all_horizontal(checks)).to_series().fill_null(value=False)
-    table = (
-        frame.with_columns(
-            pl.Series("row", found.rows, pl.UInt32),
-            (pl.lit(pl.Series(micros)) + pl.col("duration") * 1000)
-            .cast(pl.Datetime("us"))
-            .dt.replace_time_zone("UTC")
-            .alias("time"),
-            pl.col("response_code").cast(pl.Int32, strict=False),
-            *map(or_null, STRINGS),
-            pl.col("user_agent").str.starts_with(PROBE).fill_null(value=False).alias("probe"),
-        )
-        .filter(sound)
-        .select(*TABLE, "row")
+    end = pl.lit(pl.Series(micros)) + pl.col("duration") * 1000
+    table = frame.select(
+        end.cast(pl.Datetime("us", "UTC")).alias("time"),
+        pl.col("response_code").cast(pl.Int32, strict=False),
+        "response_flags",
+        "bytes_sent",
+        *map(or_null, STRINGS),
+        pl.col("user_agent").str.starts_with(PROBE).fill_null(value=False).alias("probe"),
+        pl.Series("row", rows, pl.UInt32),
+        pl.all_horizontal(checks).fill_null(value=False).alias("sound"),
     )
-    if sound.all():
-        return table, found.keys
-    return table, [key for key, kept in zip(found.keys, sound, strict=True) if kept]
+    sound = table["sound"]
+    return (table if sound.all() else table.filter(sound)).drop("sound"), sound
 
 
 def _frame(entries: list[_Entry]) -> pl.DataFrame:
@@ -273,7 +284,7 @@ def _complete(found: _Found) -> _Found:
 def _keys(text: bytes | str) -> frozenset[str]:
     try:
         return frozenset(_OBJECTS.decode(text))
-    except _UNREADABLE:
+    except UNREADABLE:
         return frozenset()
 
 
