@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,8 @@ from pipelines.columns_text import read_text
 from pipelines.writers import NAMES, Writers
 
 _LINE_FEED = ord("\n")
+_BRACE = ord("{")
+_FIRST = itemgetter(0)
 _TEXT = b"[20"
 _CRI = re.compile(rb"20\S{17,40} (?:stdout|stderr) F (?=\[20)")
 _POD = re.compile(rb"\[pod/[a-z0-9.-]{1,253}/[a-z0-9.-]{1,253}\] (?=\[20)")
@@ -60,7 +63,7 @@ class Columns:
         for name, table in read_text(part.lines):
             keys = part.keys
             if keys and len(table) < len(keys):
-                keys = [keys[row] for row in table["row"]]
+                keys = [keys[row] for row in table["row"].to_list()]
             self._add(name, table, places.gather(table["row"]), keys)
 
     def read_only_text(self, lines: Sequence[bytes], body: bytes) -> None:
@@ -109,7 +112,7 @@ def read_columns(values: Sequence[bytes | None], writers: Writers) -> Columns:
             if body.startswith(_TEXT):
                 columns.read_only_text(lines, body)
                 rest = [n for n in columns.odd() if not lines[n].startswith(_TEXT)]
-            elif all(line.startswith(b"{") for line in lines):
+            elif set(map(_FIRST, lines)) == {_BRACE}:
                 rest, objects = (), _Part(list(rest), lines, [])
     for ordinal in rest:
         if value := values[ordinal]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 
 import msgspec
 import polars as pl
@@ -81,6 +81,7 @@ class _Message(_Entry, gc=False, rename={"mark": "_p", "flag": "_partial", "pod"
 _MESSAGES = msgspec.json.Decoder(_Message)
 _ENTRIES = msgspec.json.Decoder(_Entry)
 _OBJECTS = msgspec.json.Decoder(_Object)
+_FIRST = itemgetter(slice(0, 1))
 _GETTERS = {name: attrgetter(name) for name in _Entry.__struct_fields__}
 _OPTIONAL = ("user_agent", *STRINGS)
 _BESIDE = frozenset(
@@ -135,10 +136,13 @@ def read_json(messages: Sequence[bytes]) -> JsonRead:
 
 
 def _read_shipped(messages: Sequence[bytes], read: JsonRead) -> list[int]:
-    """Take the lines out of envelopes when all are text; the rows that are done with."""
+    """Take the lines out of envelopes unless one is JSON; the rows that are done with."""
     logs, keys, rows = read_shipped(messages)
-    lines = "\n".join([log.rstrip("\r\n") for log in logs]).encode(errors="replace").split(b"\n")
-    if len(lines) != len(logs) or not all(line.startswith(b"[20") for line in lines):
+    text = "\n".join(logs)
+    if "\r" in text or text.count("\n") >= len(logs):
+        text = "\n".join([log.rstrip("\r\n") for log in logs])
+    lines = text.encode(errors="replace").split(b"\n")
+    if len(lines) != len(logs) or b"{" in set(map(_FIRST, lines)):
         return []
     read.lines, read.line_keys, read.line_rows = lines, keys, rows
     return rows
