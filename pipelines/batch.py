@@ -24,4 +24,3 @@ class Batch:
     next_offset: int
     values: Sequence[bytes | None]
     kind: Kind = "auto"
-    format: str | None = None  # a compiled accessLogFormat to try first, by its text

@@ -13,24 +13,32 @@ _SLACK = 200_000
 _FEW = 1_000
 """Rows that are not worth a sum of their own."""
 
-MAX_AUTHORITIES = 20_000
-"""Different authorities kept per bucket."""
+MAX_NAMES = 20_000
+"""Different values of each of ``CHOSEN`` kept per bucket."""
+
+CHOSEN = ("authority", "sni", "local")
+"""Names that a client can choose: what it asks for, and, through some proxies, where."""
 
 
 class Groups:
     """Counts by key; adding frames in any order and any cut gives the same sums.
 
-    The keys include ``bucket`` and ``authority``. A client can invent authorities, so of those
-    in one bucket only the ``max_authorities`` with the lowest hashes are told apart; the others
-    become null. Which ones stay does not depend on the order in which they came: a name that was
+    A client can invent names, so of each key of ``CHOSEN`` only the ``max_names`` values with
+    the lowest hashes are told apart in one bucket; the others become null, which is resolved to
+    "unknown". Which ones stay does not depend on the order in which they came: a name that was
     dropped is above the bound for good, since the bound only falls.
+
+    Attributes:
+        rows: rows held.
+        folded: names of entries that became null so.
     """
 
-    def __init__(self, keys: Sequence[str], max_authorities: int = MAX_AUTHORITIES) -> None:
+    def __init__(self, keys: Sequence[str], max_names: int = MAX_NAMES) -> None:
         self._keys = list(keys)
-        self._max_authorities = max_authorities
+        self._chosen = [name for name in CHOSEN if name in self._keys]
+        self._max_names = max_names
         self._parts: list[pl.DataFrame] = []
-        self.rows = self._summed = 0
+        self.rows = self._summed = self.folded = 0
 
     def add(self, part: pl.DataFrame) -> None:
         """Take in rows of the keys and ``count``; those that count 0 are forgotten."""
@@ -48,8 +56,11 @@ class Groups:
         if len(self._parts) == 1 and self.rows == self._summed:
             return self._parts[0]
         table = self._sum(pl.concat(self._parts))
-        if table["authority"].n_unique() > self._max_authorities:
-            table = self._sum(self._bounded(table))
+        wide = [name for name in self._chosen if table[name].n_unique() > self._max_names]
+        for name in wide:
+            table = self._bounded(table, name)
+        if wide:
+            table = self._sum(table)
         self._parts = [table]
         self.rows = self._summed = len(table)
         return table
@@ -102,17 +113,16 @@ class Groups:
             .collect(engine="streaming")
         )
 
-    def _bounded(self, table: pl.DataFrame) -> pl.DataFrame:
-        """``table`` with the authorities beyond the bound of each bucket made null."""
-        named = table.with_columns(pl.col("authority").hash(seed=0).alias("hash"))
+    def _bounded(self, table: pl.DataFrame, name: str) -> pl.DataFrame:
+        """``table`` with the values of ``name`` beyond the bound of each bucket made null."""
+        named = table.with_columns(pl.col(name).hash(seed=0).alias("hash"))
         bounds = (
-            named.filter(pl.col("authority").is_not_null())
+            named.filter(pl.col(name).is_not_null())
             .group_by("bucket")
-            .agg(pl.col("hash").unique().bottom_k(self._max_authorities).max().alias("bound"))
+            .agg(pl.col("hash").unique().bottom_k(self._max_names).max().alias("bound"))
         )
-        kept = pl.when(pl.col("hash") <= pl.col("bound")).then("authority")
-        return (
-            named.join(bounds, on="bucket", how="left", maintain_order="left")
-            .with_columns(kept.alias("authority"))
-            .drop("hash", "bound")
-        )
+        placed = named.join(bounds, on="bucket", how="left", maintain_order="left")
+        beyond = pl.col(name).is_not_null() & (pl.col("hash") > pl.col("bound"))
+        self.folded += int(placed.filter(beyond)["count"].sum())
+        kept = pl.when(~beyond).then(name).alias(name)
+        return placed.with_columns(kept).drop("hash", "bound")

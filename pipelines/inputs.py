@@ -20,7 +20,6 @@ class Input:
 
     path: str
     kind: Kind = "auto"
-    format: str | None = None
 
 
 def resolve(inputs: Iterable[Input], problems: list[FileProblem]) -> Iterator[Input]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from pipelines.groups import Groups
+from pipelines.groups import MAX_NAMES, Groups
 from pipelines.normalise import canonical_details, canonical_flags
 from pipelines.routes import ROUTE
 
@@ -58,9 +58,9 @@ class Moments:
     stays so, and more errors only make it coarser: the order of arrival does not matter.
     """
 
-    def __init__(self, max_rows: int = MAX_ROWS) -> None:
+    def __init__(self, max_rows: int = MAX_ROWS, max_names: int = MAX_NAMES) -> None:
         self._max_rows = max_rows
-        self.groups = Groups(_KEYS)
+        self.groups = Groups(_KEYS, max_names)
         self.levels: dict[int, int] = {}
         """Bucket -> how many steps coarser than a millisecond, where any."""
 

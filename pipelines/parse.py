@@ -51,6 +51,17 @@ class Parser:
             self._read(ordinal, batch, collector)
         return collector.frames(fast)
 
+    def flush(self) -> Parsed:
+        """Read the lines that are still unfinished, as far as they go: no more input will come.
+
+        They have no message of their own any more: ``ordinal`` counts them from 0.
+        """
+        collector = Collector()
+        for ordinal, record in enumerate(self._joiner.flush()):
+            entry = recognise(record, formats=self._formats)
+            collector.add(ordinal, (record.line or "").encode(), record, entry)
+        return collector.frames([])
+
     def snapshot(self) -> bytes:
         """The unfinished lines, to be stored."""
         return self._joiner.snapshot()

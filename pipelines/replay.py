@@ -135,7 +135,6 @@ class Replay:
             next_offset=reader.next_line,
             values=lines,
             kind=file.input.kind,
-            format=file.input.format,
         )
 
 

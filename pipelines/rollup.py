@@ -12,7 +12,7 @@ import polars as pl
 
 from pipelines.aliases import Aliases
 from pipelines.closing import Closed, name_closed, nothing
-from pipelines.groups import Groups
+from pipelines.groups import MAX_NAMES, Groups
 from pipelines.moments import Moments, canonical
 from pipelines.normalise import signal_expr
 from pipelines.routes import BOOTSTRAP, PROBE_PORT, ROUTE, with_route
@@ -32,6 +32,7 @@ class _State(msgspec.Struct):
     open: dict[int, tuple[int, int]]
     aliases: Aliases
     dropped: tuple[int, int, int]
+    folded: int = 0
 
 
 class Rollup:
@@ -52,13 +53,14 @@ class Rollup:
         bucket_s: int = 10,
         lateness_s: float = 10.0,
         max_ahead: timedelta = timedelta(hours=1),
+        max_names: int = MAX_NAMES,
     ) -> None:
         self._width = bucket_s * 1_000_000
         self._lateness = timedelta(seconds=lateness_s)
         self._max_ahead = max_ahead // timedelta(microseconds=self._width)
         self._next: int | None = None  # the first bucket that is not closed
-        self._groups = Groups(_COUNTED)
-        self._moments = Moments()
+        self._groups = Groups(_COUNTED, max_names)
+        self._moments = Moments(max_names=max_names)
         self._open: dict[int, tuple[int, int]] = {}  # bucket -> entries, time of the newest
         self._aliases = Aliases()
         self.late = self.ahead = self.bootstrap = 0
@@ -89,6 +91,11 @@ class Rollup:
         self._groups.add(loud.select(*_COUNTED, count=pl.lit(1, pl.Int64)))
         signal = signal_expr(pl.col("response_code"), pl.col("response_flags"))
         self._moments.add(loud.filter(signal.is_not_null()))
+
+    @property
+    def folded(self) -> int:
+        """Names beyond what is kept per bucket (``groups.MAX_NAMES``): theirs are "unknown"."""
+        return self._groups.folded
 
     @property
     def watermark(self) -> datetime | None:
@@ -136,6 +143,7 @@ class Rollup:
             open=self._open,
             aliases=self._aliases,
             dropped=(self.late, self.ahead, self.bootstrap),
+            folded=self._groups.folded,
         )
         return msgspec.msgpack.encode(state)
 
@@ -158,6 +166,7 @@ class Rollup:
         self._open = saved.open
         self._aliases = saved.aliases
         self.late, self.ahead, self.bootstrap = saved.dropped
+        self._groups.folded = saved.folded
 
 
 def _only(lines: pl.DataFrame, wanted: pl.Series) -> pl.DataFrame:

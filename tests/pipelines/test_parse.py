@@ -204,6 +204,15 @@ def test_pieces_of_a_line_are_joined_across_batches() -> None:
     assert second.access.drop("ordinal").equals(parse(GOOD).access.drop("ordinal"))
 
 
+def test_a_line_left_unfinished_at_the_end_is_read_as_far_as_it_goes() -> None:
+    parser = Parser()
+    parser.parse(batch([b"2022-02-01T10:00:00.5Z stdout P " + GOOD[:300].encode()]))
+    parsed = parser.flush()
+    assert parsed.access["response_flags"].to_list() == ["UF,URX"]
+    assert sum(parsed.counts.values()) == 1
+    assert sum(parser.flush().counts.values()) == 0
+
+
 def test_a_control_plane_line_becomes_an_event_and_no_access_entry() -> None:
     line = "2022-02-01T10:00:00.123456Z\tinfo\tads\tADS: new connection for node:web-1.shop-7"
     parsed = parse(GOOD, line)

@@ -292,13 +292,13 @@ def test_a_file_named_for_two_kinds_of_content_is_told_apart_line_by_line(tmp_pa
     assert source.poll() is None
 
 
-def test_batches_carry_kind_and_format_of_their_input(tmp_path: Path) -> None:
+def test_batches_carry_the_kind_of_their_input(tmp_path: Path) -> None:
     file = tmp_path / "a.log"
     file.write_bytes(b"line 0\n")
 
-    batch = polled(Replay([Input(str(file), "access", "%START_TIME%")]))
+    batch = polled(Replay([Input(str(file), "access")]))
 
-    assert (batch.kind, batch.format, batch.partition) == ("access", "%START_TIME%", 0)
+    assert (batch.kind, batch.partition) == ("access", 0)
 
 
 def test_standard_input_is_a_file_of_unknown_length(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -364,6 +364,26 @@ def test_namespaces_learned_elsewhere_complete_the_source() -> None:
     assert result.rollup["source"].to_list() == ["web.bank"]
 
 
+@pytest.mark.parametrize(
+    ("column", "name"),
+    [
+        ("authority", "n{}.evil.example"),
+        ("requested_server_name", "outbound_.80_._.n{}.evil.example"),
+        ("downstream_local_address", "10.0.{}.1:80"),
+    ],
+)
+def test_names_beyond_the_bound_are_counted_as_unknown_ones(column: str, name: str) -> None:
+    rollup = Rollup(max_names=5)
+    rows = [
+        entry(**{"upstream_cluster": None, "authority": None, column: name.format(n)})
+        for n in range(40)
+    ]
+    result = closed(*rows, rollup=rollup)
+    assert result.rollup["count"].sum() == 40
+    assert result.rollup["destination"].n_unique() <= 6
+    assert rollup.folded >= 35
+
+
 @given(st.permutations(range(8)), st.integers(1, 7))
 def test_too_many_authorities_in_a_bucket_keep_the_same_ones_in_any_order(
     order: list[int], cut: int
@@ -371,12 +391,12 @@ def test_too_many_authorities_in_a_bucket_keep_the_same_ones_in_any_order(
     rows = pl.DataFrame(
         {"bucket": [0] * 8, "authority": [f"a{n}" for n in order], "count": [1] * 8}
     )
-    groups = Groups(["bucket", "authority"], max_authorities=3)
+    groups = Groups(["bucket", "authority"], max_names=3)
     for part in (rows[:cut], rows[cut:]):
         groups.add(part)
         groups.summed()
     table = groups.summed()
-    reference = Groups(["bucket", "authority"], max_authorities=3)
+    reference = Groups(["bucket", "authority"], max_names=3)
     reference.add(rows.sort("authority"))
     expected = reference.summed()
     assert table is not None
