@@ -137,12 +137,8 @@ def read_json(messages: Sequence[bytes]) -> JsonRead:
 
 def _read_shipped(messages: Sequence[bytes], read: JsonRead) -> list[int]:
     """Take the lines out of envelopes unless one is JSON; the rows that are done with."""
-    logs, keys, rows = read_shipped(messages)
-    text = "\n".join(logs)
-    if "\r" in text or text.count("\n") >= len(logs):
-        text = "\n".join([log.rstrip("\r\n") for log in logs])
-    lines = text.encode(errors="replace").split(b"\n")
-    if len(lines) != len(logs) or b"{" in set(map(_FIRST, lines)):
+    lines, keys, rows = read_shipped(messages)
+    if len(lines) != len(rows) or b"{" in set(map(_FIRST, lines)):
         return []
     read.lines, read.line_keys, read.line_rows = lines, keys, rows
     return rows

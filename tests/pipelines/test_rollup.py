@@ -375,7 +375,7 @@ def test_namespaces_learned_elsewhere_complete_the_source() -> None:
 def test_names_beyond_the_bound_are_counted_as_unknown_ones(column: str, name: str) -> None:
     rollup = Rollup(max_names=5)
     rows = [
-        entry(**{"upstream_cluster": None, "authority": None, column: name.format(n)})
+        entry(0.0, **{"upstream_cluster": None, "authority": None, column: name.format(n)})
         for n in range(40)
     ]
     result = closed(*rows, rollup=rollup)
