@@ -13,6 +13,7 @@ import polars as pl
 
 from detector.engine import series as coding
 from detector.engine import snapshots
+from detector.engine.aligned import Aligned
 from detector.engine.alarms import Judge
 from detector.engine.catalogue import Catalogue
 from detector.engine.guard import Guard
@@ -48,6 +49,7 @@ class Engine:
         )
         self.guard = Guard(self.catalogue, settings)
         self.judgement = Judge(self.catalogue, settings)
+        self.aligned = Aligned(self.catalogue, settings)
         self.memory = Memory(self.catalogue, settings)
         self.windows: list[Window] = []  # those that touch the last judged bucket
         self.stale = 0  # buckets refused because a later one was judged before
@@ -93,6 +95,7 @@ class Engine:
         scores = score(cat, rows, expected, index)
         alarm = self.judgement.decide(scores, index, index - self._born, covered=bool(self.windows))
         verdicts = self.judgement.verdicts(scores, alarm, end)
+        self.aligned.add(verdicts, bucket, self.windows)
         suspects = {row for row, verdict in verdicts.items() if verdict.alarm}
         suspects |= set(rows[alarm].tolist())
         held = np.array(sorted(suspects), dtype=np.int64)
@@ -191,6 +194,7 @@ class Engine:
             "alarmed": self.guard.alarmed,
             "guard": self.guard,
             "judgement": self.judgement,
+            "aligned": self.aligned,
             "memory": self.memory,
         }
 

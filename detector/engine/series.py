@@ -7,7 +7,7 @@ a day of them, and any split of the input gives the same buckets.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from detector.engine.callers import Caller, by_bucket
 from detector.types import Series
 from models.contract import Floats, Ints
 from pipelines.normalise import signal_expr
@@ -75,6 +76,7 @@ class Bucket:
     requests: Floats
     series: Ints  # series ids with errors
     errors: Floats
+    callers: Sequence[Caller] = ()  # who told of errors of reconciliation
 
 
 _EDGE = ["reporter", "source", "destination"]
@@ -124,11 +126,15 @@ def encode(rollup: pl.DataFrame, bucket: timedelta) -> Iterator[Bucket]:
         .agg(pl.col("count").sum())
         .sort("time", "series")
     )
-    return _split(book, traffic, failed, bucket)
+    return _split(book, traffic, failed, by_bucket(rollup, bucket), bucket)
 
 
 def _split(
-    book: Codebook, traffic: pl.DataFrame, failed: pl.DataFrame, step: timedelta
+    book: Codebook,
+    traffic: pl.DataFrame,
+    failed: pl.DataFrame,
+    callers: Mapping[datetime, list[Caller]],
+    step: timedelta,
 ) -> Iterator[Bucket]:
     starts = traffic["time"].unique().sort()
     ids = traffic["edge"].to_numpy().astype(np.int64)
@@ -144,7 +150,8 @@ def _split(
         last = start
         here = slice(bounds[i], bounds[i + 1] if i + 1 < len(bounds) else ids.size)
         bad = slice(cuts[i], cuts[i + 1] if i + 1 < len(cuts) else series.size)
-        yield Bucket(start, book, ids[here], requests[here], series[bad], errors[bad])
+        told = callers.get(start, ())
+        yield Bucket(start, book, ids[here], requests[here], series[bad], errors[bad], told)
 
 
 def gap(last: datetime, start: datetime, step: timedelta) -> Iterator[Bucket]:
