@@ -6,7 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
+from itertools import repeat
+from operator import contains, itemgetter
 
 import numpy as np
 import polars as pl
@@ -106,14 +107,18 @@ def read_columns(values: Sequence[bytes | None], writers: Writers) -> Columns:
     text, objects = _Part(), _Part()
     rest: Sequence[int] = range(len(values))
     lines = list(filter(None, values))
-    if len(lines) == len(values) > 0:
+    whole = len(lines) == len(values) > 0
+    if whole and lines[0].startswith(_TEXT):
         body = b"\n".join(lines)
         if np.count_nonzero(np.frombuffer(body, np.uint8) == _LINE_FEED) == len(lines) - 1:
-            if body.startswith(_TEXT):
-                columns.read_only_text(lines, body)
-                rest = [n for n in columns.odd() if not lines[n].startswith(_TEXT)]
-            elif set(map(_FIRST, lines)) == {_BRACE}:
-                rest, objects = (), _Part(list(rest), lines, [])
+            columns.read_only_text(lines, body)
+            rest = [n for n in columns.odd() if not lines[n].startswith(_TEXT)]
+    elif (
+        whole
+        and set(map(_FIRST, lines)) == {_BRACE}
+        and not any(map(contains, lines, repeat(b"\n")))
+    ):
+        rest, objects = (), _Part(list(rest), lines)
     for ordinal in rest:
         if value := values[ordinal]:
             _sort(ordinal, value, text, objects)
