@@ -100,14 +100,15 @@ class Aligned:
         since = np.searchsorted(self._cells[0], (window.started_at - LEAD).timestamp())
         cells, bucket_s = self._cells[:, since:], self._settings.bucket_s
         hit = scan.aligned(cells[0], self._resets(window)[cells[2].astype(np.int64)], bucket_s)
-        if not (hit & (cells[0] == start.timestamp())).any():
+        fresh = hit & (cells[0] == start.timestamp())
+        if not fresh.any():
             return {}
         times = np.sort(np.array([time.timestamp() for time in window.reconciled.values()]))
         chance = scan.by_chance(cells[0], times, window.expected, bucket_s)
         names = list(self._series)
         signals = np.array([one.signal for one in names])[cells[1].astype(np.int64)]
         found: dict[int, Verdict] = {}
-        for signal in np.unique(signals[hit]):
+        for signal in np.unique(signals[fresh]):
             here = signals == signal
             told = here & hit
             known = float(np.average(chance[told], weights=cells[3, told])) <= scan.CHANCE
