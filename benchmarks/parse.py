@@ -3,9 +3,10 @@
     python -m benchmarks.parse [--lines 200000] [--runs 5] [--encoding text]
 
 Prints, per encoding and runner: entries a second of CPU time (median over the runs, which take
-turns so that a busy neighbour hits all alike), the ratio to the Python loop, and the peak of
-resident memory, interpreter, libraries and lines included. Every run is a process of its own on
-one core. Pushwake's runner is the whole path, raw bytes to closed rollups, with every check.
+turns so that a busy neighbour hits all alike), the ratio to the Python loop and to polars without
+checks, and the peak of resident memory, interpreter, libraries and lines included. Every run is a
+process of its own on one core. Pushwake's runner is the whole path, raw bytes to closed rollups,
+with every check.
 
 glibc returns large blocks to the system and takes them back at each batch; the environment in
 ``ALLOCATOR`` stops that. It has to be set before Python starts, so whatever starts the process
@@ -109,9 +110,13 @@ def compare(encoding: str, lines: int, runs: int, directory: Path) -> None:
         for name, found in results.items():
             if not found or "skipped" not in found[0]:
                 found.append(_spawn(name, path, encoding))
-    base = statistics.median(float(r["cpu_s"]) for r in results["python loop"])
+    loop, columns = (
+        statistics.median(float(r["cpu_s"]) for r in results[name])
+        for name in ("python loop", "polars, unchecked")
+    )
     print(f"\n{encoding}: {lines:,} lines of {size:.0f} bytes, median of {runs} runs, one core")
-    print(f"{'':20}{'lines/CPU-s':>13}{'MB/s':>7}{'x loop':>8}{'counted':>10}{'MiB':>7}")
+    ratios = f"{'x loop':>8}{'x polars':>10}"
+    print(f"{'':20}{'lines/CPU-s':>13}{'MB/s':>7}{ratios}{'counted':>10}{'MiB':>7}")
     for name, found in results.items():
         if "skipped" in found[0]:
             print(f"{name:20}skipped: {found[0]['skipped']}")
@@ -119,7 +124,8 @@ def compare(encoding: str, lines: int, runs: int, directory: Path) -> None:
         cpu = statistics.median(float(r["cpu_s"]) for r in found)
         peak = statistics.median(float(r["peak_mib"]) for r in found)
         print(
-            f"{name:20}{lines / cpu:13,.0f}{size * lines / cpu / 1e6:7.0f}{base / cpu:8.1f}"
+            f"{name:20}{lines / cpu:13,.0f}{size * lines / cpu / 1e6:7.0f}"
+            f"{loop / cpu:8.1f}{columns / cpu:10.2f}"
             f"{int(found[0]['counted']):10,}{peak:7.0f}"
         )
 

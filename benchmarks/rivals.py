@@ -94,7 +94,7 @@ def polars_alone(path: Path, encoding: str) -> int:
     values = path.read_bytes().splitlines()
     total = 0
     for start in range(0, len(values), BATCH):
-        body = b"\n".join(values[start : start + 20_000])
+        body = b"\n".join(values[start : start + BATCH])
         keys = ["pod", "cluster", "flags", "code", "second"]
         counted = _READERS[encoding](body).group_by(keys).agg(pl.len())
         total += int(counted.collect(engine="streaming")["len"].sum())
