@@ -55,10 +55,10 @@ class DetectionSettings(Section, frozen=True):
     ] = 10_800
     recover_s: Annotated[
         int, Meta(ge=10, description="Seconds without an alarm until an incident is recovering.")
-    ] = 60
+    ] = 30
     resolve_s: Annotated[
         int, Meta(ge=10, description="Seconds without an alarm until an incident is resolved.")
-    ] = 300
+    ] = 600
     client_incidents: Annotated[
         bool,
         Meta(description="Open incidents for what clients cause, such as bursts of 401 and 404."),

@@ -25,11 +25,6 @@ from models.spans import SPANS
 SETTLED_S = 8 * 3600  # after this a mesh knows itself (the prototype stayed silent until then)
 WEAK = 1.5  # rarity from which a row is worth attaching to an incident
 RELIEF = 2.3  # decades by which windows lower the threshold at the most
-BUDGET_FACTOR = 5.0
-"""Nominal over promised budget. Shrinking, multiplicity over silent rows and effect sizes make the
-nominal one pessimistic: at 0.2 the tuning seeds of benchmarks/detection gave no false incident in
-1.7 weeks, at 5 two of them, which is about what one a week promises."""
-
 SIGNALS_PER_EDGE = 11  # rows that an edge can come to have: multiplicity counts the silent too
 
 
@@ -61,14 +56,13 @@ class Judge:
         self._total += 1
         client, control = cat.ties.client[rows], cat.ties.control[rows]
         multiplicity = max(len(cat.keys), SIGNALS_PER_EDGE * len(cat.edges), 1)
-        budget = BUDGET_FACTOR * self._settings.false_incidents_per_week
-        limit = np.log10(multiplicity / budget) + client
+        limit = np.log10(multiplicity / self._settings.false_incidents_per_week) + client
         if covered:
             limit = limit - control * min(RELIEF, float(np.log10(self._total / self._covered)))
         excess = scores.best(scores.errors) - scores.best(scores.expected)
         alarm = (
             (scores.rarity >= limit)
-            & scores.fresh
+            & (scores.fresh | scores.lasting)
             & (excess >= self._least_excess(client, now, age, rows))
             & self._judged(rows)
         )
@@ -90,7 +84,8 @@ class Judge:
     def verdicts(self, scores: Scores, alarm: Flags, end: datetime) -> dict[int, Verdict]:
         """Verdicts by row: all alarms, and series rare enough to be attached to an incident.
 
-        An aggregate speaks through the fewest members that carry 85 % of its errors.
+        An aggregate speaks through the fewest members that carry 85 % of its errors, those of
+        them that still fail; it takes at least two.
         """
         found: dict[int, Verdict] = {}
         order = np.lexsort((scores.rows, -scores.rarity))
@@ -110,12 +105,14 @@ class Judge:
     ) -> None:
         spans, row, scale = self._cat.spans, int(scores.rows[i]), int(scores.scale[i])
         members = np.flatnonzero((self._cat.ties.parents == row).any(axis=0))
-        members = members[self._stirs(members, scale)]
         excess = spans.recent[scale, members] - spans.awaited[scale, members]
         order = np.lexsort((members, -excess))
         positive = np.maximum(excess[order], 0.0)
         enough = int(np.searchsorted(positive.cumsum(), 0.85 * positive.sum())) + 1
-        for member in members[order[:enough]].tolist():
+        if enough < 2:  # one member's trouble: its own row decides
+            return
+        spokesmen = members[order[:enough]]
+        for member in spokesmen[self._stirs(spokesmen, scale)].tolist():
             known = found.get(member)
             if known is None or not known.alarm:
                 found[member] = self._word(scores, i, member, end, alarm=True)

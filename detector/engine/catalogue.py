@@ -26,15 +26,17 @@ from detector.engine.series import (
     as_series,
 )
 from detector.types import Series
+from models.activity import Activity
 from models.bank import Bank
 from models.calibration import Peaks
-from models.contract import Columns, Floats, Ints
+from models.contract import Columns, Flags, Floats, Ints
 from models.exposure import Exposure
 from models.rates import Rates
 from models.spans import Spans
 
 LEVELS = 3
 EVERYONE = "*"
+LOUD = 0.01  # share of failures from which a series stays out of its aggregates
 MAX_GROUPS = 4096  # flags are an open set; what exceeds this shares one group
 
 DOMAIN_RATES = {
@@ -77,14 +79,17 @@ class Catalogue:
         self.exposure = Exposure(half_life)
         self.rates = Rates(half_life)
         self.spans = Spans(day)
+        self.activity = Activity(day, 7 * day)
         self.peaks = Peaks(7 * day, quiet)
         self.ties = Ties()
         self.edges: Bank[Edge] = Bank([self.exposure], limit)
-        self.keys: Bank[Series] = Bank([self.rates, self.spans, self.peaks, self.ties], limit)
+        parts = [self.rates, self.spans, self.activity, self.peaks, self.ties]
+        self.keys: Bank[Series] = Bank(parts, limit)
         self.groups: dict[tuple[str, str, int], int] = {}  # reporter, signal, level
         self.priors: Floats = np.array([1e-5, 1e-5])  # per group; 0 is nobody, 1 the overflow
         self.domain: Floats = self.priors.copy()
         self.tails: list[tuple[float, float]] = [self._TEMPLATE, self._TEMPLATE]
+        self.levels: Ints = np.zeros(2, dtype=np.int64)  # per group
         self.told: set[str] = set()  # destinations that some source reporter speaks for
         self._new: list[int] = []  # rows created in the bucket under way
         self.generation = 0
@@ -158,6 +163,7 @@ class Catalogue:
         self.ties.edge[row] = edge_row
         self.ties.opened[row] = now
         group = int(self.ties.group[row])
+        self.activity.begin(row, float(self.exposure.seen[edge_row]))
         self.rates.begin(row, self.priors[group], self.exposure.volume[edge_row])
         self._new.append(row)
         self._join(row, key)
@@ -180,8 +186,20 @@ class Catalogue:
         rate = DOMAIN_RATES.get(key.signal, 1e-3 if key.signal < "500" else 1e-5)
         self.priors = np.append(self.priors, rate)
         self.domain = np.append(self.domain, rate)
-        self.tails.append(self._TEMPLATE)
+        self.levels = np.append(self.levels, level)
+        kin = np.flatnonzero(self.levels[:-1] == level)
+        heights = [self.tails[one][1] for one in kin.tolist()]
+        zeta, sigma = self._TEMPLATE
+        self.tails.append((zeta, float(np.median(heights)) if heights else sigma))
         return group
+
+    def modest(self) -> Flags:
+        """Rows that count in their aggregates.
+
+        A series that fails all the time would drown its aggregates in its own noise; it has
+        errors enough to speak for itself.
+        """
+        return np.asarray(self.rates.rate() < LOUD)
 
     def _join(self, row: int, key: Series) -> None:
         """Make the new series a member of its aggregates."""
@@ -200,6 +218,7 @@ class Catalogue:
             if not up and not self.keys.full:
                 up = self.keys.create(parent)
                 self._describe(up, parent, level + 1, int(self.peaks.born[row]))
+                self.activity.begin(up, float(self.activity.seen[row]))
             self.ties.parents[level, row] = up
             if up:
                 self.ties.members[up] += 1

@@ -13,8 +13,8 @@ import polars as pl
 
 from detector.engine import series as coding
 from detector.engine import snapshots
-from detector.engine.aligned import Aligned
 from detector.engine.alarms import Judge
+from detector.engine.aligned import Aligned
 from detector.engine.catalogue import Catalogue
 from detector.engine.guard import Guard
 from detector.engine.memory import Memory, Tally
@@ -22,12 +22,14 @@ from detector.engine.series import Bucket
 from detector.engine.surprise import score
 from detector.settings import DetectionSettings
 from detector.types import Series, Verdict, Window
+from models.activity import WIDTHS
 from models.contract import Flags, Floats, Holder
 from models.spans import DEPTH
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR_S = 3600
-_FADE = 0.9  # per hour: how fast past traffic stops protecting a row from eviction
+REFRESH_S = 600
+_FADE = 0.983  # per refresh: how fast past traffic stops protecting a row from eviction
 
 
 class Engine:
@@ -101,8 +103,8 @@ class Engine:
         held = np.array(sorted(suspects), dtype=np.int64)
         self.guard.learn(scores, held, errors, exposure, index)
         self.memory.remember(index, errors, exposure, expected)
-        per_hour = _HOUR_S // self.settings.bucket_s
-        if index // per_hour != (index - 1) // per_hour:
+        rest = max(REFRESH_S // self.settings.bucket_s, 1)
+        if index // rest != (index - 1) // rest:
             self._refresh(index)
         return sorted(verdicts.values(), key=lambda v: (not v.alarm, -v.surprise, v.series))
 
@@ -148,17 +150,20 @@ class Engine:
         exposure = requests[cat.ties.edge]
         expected = np.where(judged, cat.rates.expect(exposure), 0.0)
         counted = np.where(judged, errors, 0.0)
-        own, told = expected.copy(), counted.copy()
+        modest = cat.modest()
+        own, told = np.where(modest, expected, 0.0), np.where(modest, counted, 0.0)
         for parents in cat.ties.parents:
             expected += np.bincount(parents, weights=own, minlength=own.size)
             counted += np.bincount(parents, weights=told, minlength=own.size)
         expected[0] = counted[0] = 0.0
+        leaving = [cat.spans.errors[(cat.spans.at - width) % DEPTH] > 0 for width in WIDTHS]
         cat.spans.advance(counted, expected)
+        cat.activity.advance(counted > 0, leaving)
         errors[:] = np.maximum(errors, counted)
         return expected, exposure
 
     def _refresh(self, index: int) -> None:
-        """Once an hour: let the pools follow their members."""
+        """Every ten minutes: let the pools follow their members."""
         cat, week = self.catalogue, 7 * 86400 / self.settings.bucket_s
         live = np.array([row for row, edge in enumerate(cat.edges.keys) if edge is not None])
         leaf = np.where(cat.ties.edge > 0, cat.ties.group, 0)
@@ -166,7 +171,7 @@ class Engine:
         watched = float((index - cat.exposure.born[live]).sum()) / week
         silent = np.array([watched] * cat.priors.size)
         silent[list(cat.upper_groups)] = 0.0
-        zeta, sigma = cat.peaks.pool(cat.ties.group, silent, index)
+        zeta, sigma = cat.peaks.pool(cat.ties.group, cat.levels, silent, index)
         cat.tails = list(zip(zeta.tolist(), sigma.tolist(), strict=True))
         cat.edges.worth *= _FADE
         cat.keys.worth *= _FADE
@@ -188,6 +193,7 @@ class Engine:
             "edges": cat.edges,
             "rates": cat.rates,
             "spans": cat.spans,
+            "activity": cat.activity,
             "peaks": cat.peaks,
             "ties": cat.ties,
             "keys": cat.keys,

@@ -67,6 +67,9 @@ def load(engine: Engine, data: bytes) -> None:
     cat.told = set(names["told"])
     cat.generation, cat.refused = names["generation"], names["refused"]
     cat.priors, cat.domain = arrays["priors"], arrays["domain"]
+    cat.levels = np.zeros(cat.priors.size, dtype=np.int64)
+    for (_, _, level), group in cat.groups.items():
+        cat.levels[group] = level
     cat.tails = [(float(zeta), float(sigma)) for zeta, sigma in arrays["tails"]]
     for part, holder in engine.holders().items():
         prefix = f"{part}."

@@ -8,9 +8,12 @@ import numpy as np
 
 from detector.engine.catalogue import Catalogue
 from models import tails
+from models.activity import WIDTHS
 from models.contract import Flags, Floats, Ints
 from models.rates import PRIOR_FAILURES
 from models.spans import SPANS
+
+_SCALE_OF_WIDTH = (2, 3)  # the time scale that holds each of `models.activity.WIDTHS`
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Scores:
     scale: Ints  # the best scale
     rarity: Floats  # -log10 of such peaks a week on this row
     fresh: Flags  # the excess still goes on
+    lasting: Flags  # rarest by its buckets with errors, not by their number
 
     def best(self, table: Floats) -> Floats:
         """The column of each row's best scale."""
@@ -54,7 +58,11 @@ def score(catalogue: Catalogue, rows: Ints, expected: Floats, now: int) -> Score
     best = table.max(axis=0, initial=0.0)
     fresh = spans.fresh(rows, scale)
     rarity = np.where(best > 0, catalogue.peaks.rarity(rows, best, now), -np.inf)
-    return Scores(rows, errors, awaited, variance, best, scale, rarity, fresh)
+    steady, width = catalogue.activity.rarity(rows, _awaited(catalogue, rows))
+    lasting = steady > np.maximum(rarity, 0.0)
+    scale = np.where(lasting, np.array(_SCALE_OF_WIDTH)[width], scale)
+    rarity = np.maximum(rarity, steady)
+    return Scores(rows, errors, awaited, variance, best, scale, rarity, fresh, lasting)
 
 
 def _uncertainty(catalogue: Catalogue, rows: Ints, expected: Floats) -> Floats:
@@ -63,7 +71,7 @@ def _uncertainty(catalogue: Catalogue, rows: Ints, expected: Floats) -> Floats:
     result = own[rows]
     above = catalogue.ties.edge[rows] == 0
     if above.any():
-        parts = expected**2 * own
+        parts = np.where(catalogue.modest(), expected**2 * own, 0.0)
         size = own.size
         total = sum(
             np.bincount(parents, weights=parts, minlength=size)
@@ -74,6 +82,14 @@ def _uncertainty(catalogue: Catalogue, rows: Ints, expected: Floats) -> Floats:
             np.asarray(total)[up] / np.maximum(expected[up], 1e-12) ** 2, 1.0 / PRIOR_FAILURES
         )
     return np.asarray(result)
+
+
+def _awaited(catalogue: Catalogue, rows: Ints) -> Floats:
+    """Errors expected of ``rows`` over each of the widths of `models.activity`."""
+    spans = catalogue.spans
+    held = [spans.awaited[scale, rows] for scale in _SCALE_OF_WIDTH]
+    share = [width / SPANS[scale] for width, scale in zip(WIDTHS, _SCALE_OF_WIDTH, strict=True)]
+    return np.asarray(np.maximum(np.stack(held), 0.0) * np.array(share)[:, None])
 
 
 def spans_of(seconds: int) -> tuple[int, ...]:

@@ -26,6 +26,7 @@ from detector.settings import DetectionSettings
 from detector.types import Incident, Verdict, Window
 
 ChangeKind = Literal["open", "join", "worsen", "recover", "resolve"]
+GROWING = 2  # buckets without an alarm after which an incident no longer counts as growing
 KEPT = 1000  # resolved incidents remembered; the store holds them all
 
 
@@ -151,7 +152,8 @@ class IncidentBook:
         if case.has_doubled():
             incident.status = "worsening"
             return Change("worsen", incident, f"{incident.excess:.0f} errors beyond expectation")
-        if incident.status == "recovering":
+        stopped = incident.status == "worsening" and quiet >= GROWING * self._step
+        if incident.status == "recovering" or stopped:
             incident.status = "open"
         return None
 

@@ -172,3 +172,15 @@ def test_a_replay_gives_the_same_names() -> None:
 def test_a_damaged_snapshot_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="not a snapshot"):
         IncidentBook(DetectionSettings()).restore(data)
+
+
+def test_an_incident_that_stopped_growing_is_no_longer_worsening() -> None:
+    run = Run().feed(calm(400, WEB) + fault(WEB, range(300, 310), 100))
+    assert "worsen" in run.kinds()
+    early = Run().feed(calm(309, WEB) + fault(WEB, range(300, 309), 100))
+    states = []
+    for bucket in range(309, 316):
+        early.feed(calm(1, WEB) if bucket < 0 else [(bucket, WEB, 200, "-", 300)])
+        states.append(only(early).status)
+    assert states[-1] == "recovering"
+    assert "open" in states
