@@ -9,6 +9,7 @@ matter in which order reconciles became known.
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -145,13 +146,14 @@ class Aligned:
         evidence = np.where(judged, scan.evidence(hits, errors, mean), 0.0)
         carries = np.flatnonzero(evidence > 0)
         least = LEAST * self._settings.min_excess
-        if evidence.sum() <= scan.EVIDENCE or (hits - mean)[carries].sum() < least:
+        together = math.fsum(evidence)  # in whatever order the rows came
+        if together <= scan.EVIDENCE or (hits - mean)[carries].sum() < least:
             return {}
         found: dict[int, Verdict] = {}
         for i in carries.tolist():
             first = datetime.fromtimestamp(float(cells[0, hit & (at == i)][0]), tz=UTC)
             found[int(rows[i])] = self._word(
-                int(rows[i]), first, start, (hits[i], mean[i], float(evidence.sum()))
+                int(rows[i]), first, start, (hits[i], mean[i], together)
             )
         return found
 

@@ -28,32 +28,32 @@ class Caller(NamedTuple):
 
 
 def by_bucket(rollup: pl.DataFrame, bucket: timedelta) -> Mapping[datetime, list[Caller]]:
-    """Errors by caller, for each bucket of a ROLLUP frame that has any; in order of names."""
-    failed = rollup.lazy().filter(
-        pl.col("source_pod").is_not_null(),
-        pl.col("source").is_not_null(),
-        pl.col("destination").is_not_null(),
+    """Errors by caller, for each bucket of a ROLLUP frame that has any; in any order."""
+    failed = rollup.filter(
         pl.col("reporter") == "source",
+        pl.col("source_pod").is_not_null(),
         (pl.col("response_code") == 503) | (pl.col("response_flags") != "-"),
         pl.col("count") > 0,
     )
+    # few outcomes, many rows: each outcome is read once
+    outcomes = failed.select("response_code", "response_flags").unique()
+    signals = outcomes.with_columns(
+        signal=signal_expr(pl.col("response_code"), pl.col("response_flags"))
+    ).filter(pl.col("signal").is_in(SIGNALS))
     per_caller = (
-        failed.select(
+        failed.join(signals, on=["response_code", "response_flags"])
+        .select(
             pl.col("time").dt.truncate(f"{bucket // timedelta(microseconds=1)}us"),
             "source",
             "destination",
+            "signal",
             "source_pod",
-            "count",
-            signal=signal_expr(pl.col("response_code"), pl.col("response_flags")),
+            pl.col("count").cast(pl.Float64),
         )
-        .filter(pl.col("signal").is_in(SIGNALS), pl.col("time").is_not_null())
-        .group_by("time", "source", "destination", "signal", "source_pod")
-        .agg(pl.col("count").sum())
-        .sort("time", "source", "destination", "signal", "source_pod")
-        .collect()
+        .drop_nulls()
     )
     told: dict[datetime, list[Caller]] = {}
     for time, source, destination, signal, pod, count in per_caller.iter_rows():
         series = Series("source", source, destination, signal)
-        told.setdefault(time, []).append(Caller(series, pod, float(count)))
+        told.setdefault(time, []).append(Caller(series, pod, count))
     return told
