@@ -32,7 +32,7 @@ from detector.settings import Settings
 from detector.types import Incident, Window, WindowKind
 from pipelines import schema
 from pipelines.batch import Batch
-from pipelines.parse import Parser
+from pipelines.parse import Parsed, Parser
 from pipelines.rollup import Rollup
 
 REVISE = timedelta(seconds=30)
@@ -110,11 +110,8 @@ class Worker:
             None when nothing in it has a time.
         """
         parsed = self._parser.parse(batch)
-        self.counts.update(parsed.counts)
+        self._take(parsed)
         self.rejects.add(batch, parsed.rejects)
-        self.add_events(parsed.control)
-        self._rollup.add(parsed.access)
-        self.pods.update(parsed.access["pod"].drop_nulls().unique())
         self.exemplars.add(batch, parsed.access)
         return _reached(parsed.access["time"], parsed.control["time"])
 
@@ -128,7 +125,8 @@ class Worker:
         return self._close(watermark - self._lateness)
 
     def finish(self) -> list[Change]:
-        """Judge what is left; nothing more will come."""
+        """Judge what is left, lines cut in pieces among it; nothing more will come."""
+        self._take(self._parser.flush())
         newest = self._rollup.watermark
         end = timedelta(seconds=self.bucket_s) + self._lateness
         changes = [] if newest is None else self._close(newest + end)
@@ -164,6 +162,12 @@ class Worker:
         self._first, self._now, self._explained = msgspec.msgpack.decode(
             states["worker"], type=tuple[datetime | None, datetime, dict[str, datetime]]
         )
+
+    def _take(self, parsed: Parsed) -> None:
+        self.counts.update(parsed.counts)
+        self.add_events(parsed.control)
+        self._rollup.add(parsed.access)
+        self.pods.update(parsed.access["pod"].drop_nulls().unique())
 
     def _close(self, end: datetime) -> list[Change]:
         closed = self._rollup.close(end)
