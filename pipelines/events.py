@@ -198,7 +198,7 @@ def plain_event(value: bytes | None) -> Row | None:
         return None
     try:
         document = _decoder.decode(value)
-        return event_row(document) if _EVENT_KEYS >= document.keys() else None
+        return event_row(document) if document.keys() <= _EVENT_KEYS else None
     except (msgspec.DecodeError, NotAnEventError, RecursionError):
         return None
 
