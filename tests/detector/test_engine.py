@@ -231,3 +231,20 @@ def test_a_flood_of_names_evicts_the_quiet_and_stays_within_the_limit() -> None:
     assert len(engine.catalogue.edges) <= 100
     assert engine.catalogue.edges.evicted > 0
     assert engine.catalogue.edges.row(Edge(*SHOP)) > 0
+
+
+def test_one_member_alone_does_not_alarm_through_its_aggregate() -> None:
+    engine = Engine(DetectionSettings())
+    rows = [*steady(SHOP, range(400)), *steady(BANK, range(400))]
+    rows += [(n, edge, 503, "UF", 1) for n, edge in ((100, SHOP), (120, BANK))]
+    rows += [(380, SHOP, 503, "UF", 9)]
+    assert not alarms(judge(engine, rows))
+
+
+def test_a_few_errors_a_minute_are_found_where_there_were_none_for_a_day() -> None:
+    busy = 3000
+    rows = [*steady(SHOP, range(busy + 60)), (10, SHOP, 500, "-", 1)]
+    rows += [(n, SHOP, 500, "-", 1) for n in range(busy, busy + 60, 2)]
+    found = alarms(judge(Engine(DetectionSettings()), rows))
+    assert found
+    assert found[0].time <= START + (busy + 45) * STEP
