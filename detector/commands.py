@@ -12,8 +12,9 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.text import Text
 
 from detector import documents, reporting, truth
 from detector.configure import formats_of
@@ -112,28 +113,28 @@ def explain(options: argparse.Namespace, settings: Settings) -> int:
 
 def formats(_: argparse.Namespace) -> int:
     """``pushwake formats``."""
-    console = Console()
+    console = Console(highlight=False)
     for name, description, sample in FORMATS:
         console.print(f"[bold]{name}[/bold]  {description}")
-        console.print(f"  {sample}\n", markup=False, highlight=False, style="dim")
+        console.print(f"  {sample}\n", markup=False, soft_wrap=True, style="dim")
     return 0
 
 
 def signatures(_: argparse.Namespace) -> int:
     """``pushwake signatures``."""
-    rows = Table("Id", "Fault", "Cause", "What to do", show_lines=True)
+    console = Console(highlight=False)
     for fault in catalogue():
-        rows.add_row(fault.id, fault.title, fault.cause, fault.advice)
-    Console().print(rows)
+        console.print(f"[bold]{fault.id}[/bold]  ({fault.cause})")
+        console.print(Padding(Text(f"{fault.title}.\n{fault.advice}\n"), (0, 2)))
     return 0
 
 
 def settings(_: argparse.Namespace) -> int:
     """``pushwake settings``."""
-    rows = Table("Setting", "Default", "Meaning", show_lines=True)
+    console = Console(highlight=False)
     for setting in describe():
-        rows.add_row(setting.key, str(setting.default), setting.help)
-    Console().print(rows)
+        console.print(f"[bold]{setting.key}[/bold] = {setting.default!r}", soft_wrap=True)
+        console.print(Padding(Text(f"{setting.help}\n"), (0, 2)))
     return 0
 
 
