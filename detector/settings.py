@@ -113,9 +113,6 @@ class ReportSettings(Section, frozen=True):
     """What the HTML report shows."""
 
     title: Annotated[str, Meta(description="Heading of the report.")] = "Pushwake report"
-    max_incidents: Annotated[
-        int, Meta(ge=1, description="Incidents drawn with plots; the rest are listed only.")
-    ] = 50
     context_s: Annotated[
         int, Meta(ge=0, description="Seconds drawn before and after an incident.")
     ] = 300
