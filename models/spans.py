@@ -5,10 +5,13 @@ For spans of ``SPANS`` buckets this keeps, per row, the sliding sums of observed
 ``S1 = sum (Y-M)^2``, ``S2 = sum M``, ``S3 = sum M^2``. With ``r = max(0, S1 - S2)`` the variance of
 Y is::
 
-    M + w0 (M + 0.15 M^2) + r (M / (2 S2) + M^2 / (2 S3)) + M^2 u,   w0 = 1 / (1 + S2 / 10)
+    M + w0 M + w1 0.15 M^2 + r (M / (2 S2) + M^2 / (2 S3)) + M^2 u
+    w0 = 1 / (1 + S2 / 10),   w1 = max(w0, 1 / (1 + n / 10)),   n = S2^2 / S3
 
 a clumping term that grows like M, a wandering of the rate that grows like M^2, and the
-uncertainty ``u`` of the rate itself. ``w0`` is a prior that fades with evidence.
+uncertainty ``u`` of the rate itself. The priors ``w0`` and ``w1`` fade with evidence: that of
+clumps with the errors seen, that of wandering with the number ``n`` of spans seen, since a busy
+row shows thousands of errors before it has shown how its rate wanders.
 """
 
 from __future__ import annotations
@@ -95,12 +98,15 @@ class Spans(Columns):
         """Variance of Y given M = ``expected``; ``uncertainty`` is var(rate)/rate^2 per row."""
         mean, square = self.mean[:, rows], self.square[:, rows]
         excess = np.maximum(self.deviation[:, rows] - mean, 0.0)
-        prior = 1.0 / (1.0 + mean / 10.0)
+        clumped = 1.0 / (1.0 + mean / 10.0)
+        spans_seen = mean**2 / np.maximum(square, 1e-12)
+        wandering = np.maximum(clumped, 1.0 / (1.0 + spans_seen / 10.0))
         wild = expected / (2.0 * np.maximum(mean, 1e-9))
         wild += expected**2 / (2.0 * np.maximum(square, 1e-12))
         return np.asarray(
             expected
-            + prior * (expected + 0.15 * expected**2)
+            + clumped * expected
+            + wandering * 0.15 * expected**2
             + excess * np.where(mean > 0, wild, 0.0)
             + expected**2 * uncertainty
         )
