@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -32,7 +31,6 @@ def name_closed(
     counts: pl.DataFrame | None,
     moments: pl.DataFrame | None,
     aliases: Aliases,
-    namespaces: Mapping[str, str],
     width_us: int,
 ) -> Closed:
     """Name the groups of closed buckets, learning from each bucket before the next.
@@ -41,13 +39,11 @@ def name_closed(
         counts: groups of ``bucket``, ``ROUTE``, code, flags and ``count``.
         moments: the same of errors, with their time, details and upstream host.
         aliases: what was learned so far; changed.
-        namespaces: pod -> namespace, where the lines do not say it.
         width_us: length of a bucket in microseconds.
     """
     if counts is None or not len(counts):
         return nothing()
-    counts = _with_namespaces(counts, namespaces)
-    moments = counts.clear() if moments is None else _with_namespaces(moments, namespaces)
+    moments = counts.clear() if moments is None else moments
     routes = (
         pl.concat(
             [
@@ -70,13 +66,6 @@ def name_closed(
     return Closed(
         _rollup(counted, width_us), _moments(erred) if len(erred) else schema.empty(schema.MOMENTS)
     )
-
-
-def _with_namespaces(table: pl.DataFrame, namespaces: Mapping[str, str]) -> pl.DataFrame:
-    known = pl.col("pod").replace_strict(
-        list(namespaces), list(namespaces.values()), default=None, return_dtype=pl.String
-    )
-    return table.with_columns(pl.coalesce("namespace", known)) if namespaces else table
 
 
 def _rollup(counted: pl.DataFrame, width_us: int) -> pl.DataFrame:

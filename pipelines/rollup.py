@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 
@@ -113,12 +112,11 @@ class Rollup:
         newest = max(bucket for bucket in buckets if bucket <= middle + self._max_ahead)
         return _EPOCH + timedelta(microseconds=self._open[newest][1]) - self._lateness
 
-    def close(self, watermark: datetime, namespaces: Mapping[str, str] | None = None) -> Closed:
+    def close(self, watermark: datetime) -> Closed:
         """Close the buckets that end at or before ``watermark`` and name what they hold.
 
         Args:
             watermark: no entry that ended earlier is expected any more. Never moves back.
-            namespaces: pod -> namespace, for logs whose envelope does not say it.
         """
         since = (watermark - _EPOCH) // timedelta(microseconds=1)
         upto = since // self._width
@@ -130,7 +128,7 @@ class Rollup:
         self._moments.groups.drop(upto + self._max_ahead)
         self._open = {bucket: seen for bucket, seen in self._open.items() if bucket in still}
         counts, moments = self._groups.take(self._next), self._moments.take(self._next)
-        return name_closed(counts, moments, self._aliases, namespaces or {}, self._width)
+        return name_closed(counts, moments, self._aliases, self._width)
 
     def snapshot(self) -> bytes:
         """All state, so that :meth:`restore` goes on exactly here."""

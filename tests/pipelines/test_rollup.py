@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -58,12 +58,10 @@ def entries(rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=schema.ACCESS)
 
 
-def closed(
-    *rows: dict[str, Any], namespaces: Mapping[str, str] | None = None, rollup: Rollup | None = None
-) -> Closed:
+def closed(*rows: dict[str, Any], rollup: Rollup | None = None) -> Closed:
     rollup = rollup or Rollup()
     rollup.add(entries(rows))
-    return rollup.close(END, namespaces)
+    return rollup.close(END)
 
 
 def series(*rows: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -129,11 +127,12 @@ def test_a_shuffle_within_the_lateness_gives_the_same_output(seed: int) -> None:
 def test_text_and_json_of_the_same_traffic_give_the_same_once_namespaces_are_known() -> None:
     text, document = traffic("access.log.gz"), traffic("access.json.gz")
     known = dict(document.select("pod", "namespace").unique().iter_rows())
+    completed = text.with_columns(namespace=pl.col("pod").replace_strict(known))
     results = []
-    for access in (text, document):
+    for access in (completed, document):
         rollup = Rollup()
         rollup.add(access)
-        results.append(merged([rollup.close(END, known)]))
+        results.append(merged([rollup.close(END)]))
     assert same(*results)
     assert results[0][0]["count"].sum() == len(text)
 
@@ -356,12 +355,6 @@ def test_an_error_keeps_pod_millisecond_and_upstream_address() -> None:
 def test_identical_errors_are_one_moment_with_a_count() -> None:
     failure = entry(1.5, response_code=500)
     assert closed(failure, failure, failure).moments["count"].to_list() == [3]
-
-
-def test_namespaces_learned_elsewhere_complete_the_source() -> None:
-    row = entry(namespace=None)
-    result = closed(row, namespaces={row["pod"]: "bank"})
-    assert result.rollup["source"].to_list() == ["web.bank"]
 
 
 @pytest.mark.parametrize(
