@@ -59,6 +59,7 @@ def score(catalogue: Catalogue, rows: Ints, expected: Floats, now: int) -> Score
     fresh = spans.fresh(rows, scale)
     rarity = np.where(best > 0, catalogue.peaks.rarity(rows, best, now), -np.inf)
     steady, width = catalogue.activity.rarity(rows, _awaited(catalogue, rows))
+    steady = np.where(_goes_on(catalogue, rows, width), steady, -np.inf)
     lasting = steady > np.maximum(rarity, 0.0)
     scale = np.where(lasting, np.array(_SCALE_OF_WIDTH)[width], scale)
     rarity = np.maximum(rarity, steady)
@@ -95,3 +96,17 @@ def _awaited(catalogue: Catalogue, rows: Ints) -> Floats:
 def spans_of(seconds: int) -> tuple[int, ...]:
     """Length of the time scales in seconds when a bucket lasts ``seconds``."""
     return tuple(span * seconds for span in SPANS)
+
+
+def _goes_on(catalogue: Catalogue, rows: Ints, width: Ints) -> Flags:
+    """Whether ``rows`` are still active: a fault that is over must not alarm for its past.
+
+    The last sixth of a row's width (an index into `models.activity.WIDTHS`) has to hold half of
+    its fair share of the active buckets, as `models.spans.Spans.fresh` asks of the counts.
+    """
+    spans, recent = catalogue.spans, catalogue.activity.recent
+    lately = np.array(
+        [(spans.errors[spans.slots(one // 6)][:, rows] > 0).sum(axis=0) for one in WIDTHS]
+    )
+    column = np.arange(rows.size)
+    return np.asarray(lately[width, column] >= recent[width, rows] / 12.0)
