@@ -47,13 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except PushwakeError as error:
-        print(f"pushwake: {error}", file=sys.stderr)  # noqa: T201 - the command's own voice
+        sys.stderr.write(f"pushwake: {error}\n")
         return error.exit_code
     except BrokenPipeError:  # the reader of our output went away, which is its right
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        print("pushwake: interrupted", file=sys.stderr)  # noqa: T201 - the command's own voice
+        sys.stderr.write("pushwake: interrupted\n")
         return 130
 
 
