@@ -29,7 +29,7 @@ class Parsed:
     ``probe`` for health checks, which are access log entries that no frame keeps, and
     ``partial`` for pieces of a line that is not complete yet. Their sum is the number of
     records in the batch: one a message, or more where a message holds many. Of each batch's
-    rejects the first 1,000 are in ``rejects``.
+    rejects the first 1,000 of each reason are in ``rejects``.
     """
 
     access: pl.DataFrame
@@ -83,7 +83,7 @@ class Collector:
 
     def _reject(self, ordinal: int, value: bytes | None, reason: str) -> None:
         self.counts[f"reject/{reason}"] += 1
-        if len(self._rejects) < _MAX_REJECTS:
+        if self.counts[f"reject/{reason}"] <= _MAX_REJECTS:
             sample = (value or b"")[: 4 * _SAMPLE].decode(errors="replace")[:_SAMPLE]
             self._rejects.append((ordinal, reason, sample))
 

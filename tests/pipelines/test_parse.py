@@ -366,3 +366,12 @@ def test_an_event_is_read_alike_by_itself_and_with_care(value: bytes) -> None:
 
     assert_frame_equal(short.control, long.control)
     assert short.counts == long.counts
+
+
+def test_a_rare_reject_is_shown_beside_many_of_another_reason() -> None:
+    values = [b"no log line"] * 3_000 + [b'{"start_time": ']
+    parsed = Parser().parse(Batch("mixed", 0, 0, len(values), values))
+
+    assert parsed.counts == {"reject/unknown-layout": 3_000, "reject/broken-json": 1}
+    shown = Counter(parsed.rejects["reason"])
+    assert shown == {"unknown-layout": 1_000, "broken-json": 1}
