@@ -1,0 +1,23 @@
+"""One frozen tree of settings: fields, defaults, ranges and help in one place.
+
+A section is a file of its own; `tree` puts them together.
+"""
+
+from detector.settings.detection import DetectionSettings
+from detector.settings.report import RedactionSettings, ReportSettings
+from detector.settings.section import Section
+from detector.settings.store import StoreSettings
+from detector.settings.tree import Setting, Settings, describe
+from detector.settings.windows import WindowSettings
+
+__all__ = [
+    "DetectionSettings",
+    "RedactionSettings",
+    "ReportSettings",
+    "Section",
+    "Setting",
+    "Settings",
+    "StoreSettings",
+    "WindowSettings",
+    "describe",
+]
