@@ -24,6 +24,15 @@ READY_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
+class Kafka:
+    """Where to ship to."""
+
+    address: str
+    access: str  # topic
+    control: str  # topic
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """How a lab is set up.
 
@@ -35,6 +44,7 @@ class Options:
         mixed: whether the second pod of each service runs an older Envoy.
         rate: requests a second at the gateways.
         seed: of the traffic.
+        kafka: where to ship what the proxies and istiods print, besides to files.
     """
 
     layouts: tuple[str, ...] = ("1.23", "json")
@@ -43,6 +53,7 @@ class Options:
     mixed: bool = False
     rate: float = 40.0
     seed: int = 1
+    kafka: Kafka | None = None
 
 
 class Lab:
@@ -83,19 +94,20 @@ class Lab:
         Raises:
             LabError: naming the part that does not come up.
         """
-        for name in ("logs", "proxy", "istiod", "bootstrap", "layouts"):
+        for name in ("logs", "proxy", "istiod", "bootstrap", "layouts", "shipped"):
             (self.folder / name).mkdir()
         write_certificates(self.folder / "certificates")
         self.plane = self._helper("lab.plane", {"PYTHONPATH": self._path()})
         self.apps = self._helper("lab.apps")
         self.load = self._helper("lab.load")
+        self.shipper = self._helper("lab.shipper")
         for pod in self.mesh.pods:
             sidecars.start(self.processes, self.mesh, pod, self.folder)
-        for one in (self.plane, self.apps, self.load):
+        for one in (self.plane, self.apps, self.load, self.shipper):
             one.ready()
         self.new_istiod(self.options.istio, Policy())
         self.serve(self.istiods[-1])
-        sidecars.wait_ready(self.mesh.pods, READY_S)
+        sidecars.wait_ready(self.mesh.pods, self.folder, READY_S)
         self.load.ask("rate", per_s=self.options.rate)
 
     def stop(self) -> None:
@@ -138,7 +150,8 @@ class Lab:
 
     def move(self, pod: Pod) -> None:
         """Cut a proxy's connection, so that it connects to the istiod that serves."""
-        self.plane.ask("cut", ips=[pod.ip])
+        if not self.plane.ask("cut", ips=[pod.ip])["cut"]:
+            raise LabError(f"{pod.name} was not connected to the control plane")
 
     def push(
         self,
@@ -183,9 +196,17 @@ class Lab:
             "folder": str(self.folder),
             "certificates": str(self.folder / "certificates"),
             "logs": logs,
+            "kafka": self._kafka(),
         }
         errors = self.folder / f"{module}.err"
         return Helper(self.processes, module, setup, errors, environment)
+
+    def _kafka(self) -> dict[str, object] | None:
+        kafka = self.options.kafka
+        if kafka is None:
+            return None
+        topics = {"access": kafka.access, "control": kafka.control}
+        return {"address": kafka.address, "topics": topics}
 
     @staticmethod
     def _path() -> str:

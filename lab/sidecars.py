@@ -59,7 +59,7 @@ def start(processes: Processes, mesh: Mesh, pod: Pod, folder: Path) -> None:
         )
 
 
-def wait_ready(pods: tuple[Pod, ...], timeout_s: float) -> None:
+def wait_ready(pods: tuple[Pod, ...], folder: Path, timeout_s: float) -> None:
     """Wait until every Envoy listens where the mesh says it does.
 
     Raises:
@@ -72,7 +72,8 @@ def wait_ready(pods: tuple[Pod, ...], timeout_s: float) -> None:
         while missing := wanted - _listening(pod):
             if monotonic_s() > deadline:
                 names = ", ".join(sorted(missing))
-                raise LabError(f"{pod.name} does not listen at {names}: see proxy/{pod.name}.log")
+                said = (folder / "proxy" / f"{pod.name}.log").read_text(errors="replace")
+                raise LabError(f"{pod.name} does not listen at {names}. It said: {said[-1500:]}")
             time.sleep(0.05)
 
 

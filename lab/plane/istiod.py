@@ -109,7 +109,8 @@ class Istiod:
         finally:
             listening.cancel()
             proxy.close()
-            self.log.terminated(proxy.connection, str(context.peer()).removeprefix("ipv4:"))
+            port = context.peer().rpartition(":")[2]
+            self.log.terminated(proxy.connection, f"{pod.ip}:{port}")
             self.tell("disconnect", pod.id, {})
             if self.proxies.get(pod.id) is proxy:
                 del self.proxies[pod.id]

@@ -27,7 +27,7 @@ def bootstrap(mesh: Mesh, pod: Pod, istio_version: str) -> dict[str, Any]:
                 "grpc_services": [{"envoy_grpc": {"cluster_name": "xds-grpc"}}],
             },
         },
-        "static_resources": {"clusters": [_xds(mesh)]},
+        "static_resources": {"clusters": [_xds(mesh, pod)]},
     }
 
 
@@ -67,12 +67,13 @@ def labels(pod: Pod) -> dict[str, str]:
     }
 
 
-def _xds(mesh: Mesh) -> dict[str, Any]:
+def _xds(mesh: Mesh, pod: Pod) -> dict[str, Any]:
     endpoint = {"endpoint": {"address": _address(mesh.xds, XDS_PORT)}}
     return {
         "name": "xds-grpc",
         "type": "STATIC",
         "connect_timeout": "1s",
+        "upstream_bind_config": {"source_address": {"address": pod.ip, "port_value": 0}},
         "typed_extension_protocol_options": {
             _HTTP: {
                 "@type": f"type.googleapis.com/{_HTTP}",
