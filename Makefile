@@ -52,6 +52,8 @@ lock: setup ## pin the newest dependencies that pyproject.toml allows
 	build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	build/lock/bin/uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 \
 		--fork-strategy fewest --extra dev --no-header --no-annotate pyproject.toml -o requirements.txt
+	build/lock/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --fork-strategy fewest \
+		--constraint requirements.txt --no-header --no-annotate pyproject.toml -o deploy/requirements.txt
 
 clean: ## remove .venv and everything made
 	rm -rf .venv build demo-out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
