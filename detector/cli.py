@@ -13,11 +13,11 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from detector.commands import demo, explain, lists, replay
+from detector.commands import demo, explain, lists, proxies, replay
 from detector.commands.parser import Parser
 from detector.errors import PushwakeError
 
-_COMMANDS = (replay, demo, explain, lists)
+_COMMANDS = (replay, demo, explain, proxies, lists)
 
 _EXAMPLES = """\
 examples:

@@ -56,6 +56,7 @@ class Record:
                 incidents=self._worker.incidents,
                 windows=self._worker.windows,
                 states=self._worker.snapshot(),
+                ledger=self._worker.ledger.take_rows(),
                 offsets=self._offsets,
                 time=self._event_time(),
             )
@@ -70,6 +71,7 @@ class Record:
                 Step(
                     incidents=self._worker.incidents,
                     windows=self._worker.windows,
+                    ledger=self._worker.ledger.take_rows(),
                     time=self._event_time(),
                 )
             )

@@ -28,6 +28,7 @@ from detector.moments import MomentLog
 from detector.naming import in_full, workloads
 from detector.reconciliation import Ledger
 from detector.rejects import RejectLog
+from detector.roster import Roster
 from detector.settings import Settings
 from detector.types import Incident, Window, WindowKind
 from pipelines import schema
@@ -75,8 +76,13 @@ class Worker:
         self.moments = MomentLog(self._history)
         self.exemplars = ExemplarLog(settings.redaction, formats)
         self.counts: Counter[str] = Counter()
-        self.pods: set[str] = set()
+        self._roster = Roster()
         self.rejects = RejectLog()
+
+    @property
+    def pods(self) -> set[str]:
+        """The names of the pods that wrote access log entries."""
+        return self._roster.pods
 
     @property
     def late(self) -> int:
@@ -167,7 +173,10 @@ class Worker:
         self.counts.update(parsed.counts)
         self.add_events(parsed.control)
         self._rollup.add(parsed.access)
-        self.pods.update(parsed.access["pod"].drop_nulls().unique())
+        newcomers, heard = self._roster.take(parsed.access)
+        self.add_events(newcomers)
+        for one in heard:
+            self.ledger.hear(one.proxy, one.time, one.workload)
 
     def _close(self, end: datetime) -> list[Change]:
         closed = self._rollup.close(end)
@@ -258,7 +267,7 @@ class Worker:
 
     def _coverage(self, windows: Sequence[Window]) -> dict[str, float]:
         """Share of time within windows of each kind; empty when no control plane was heard."""
-        if not windows and not self.ledger.proxies:
+        if not windows and not self.ledger.told:
             return {}
         return {kind: self.ledger.coverage(kind) for kind in get_args(WindowKind)}
 

@@ -30,6 +30,10 @@ _LIFECYCLE = {
     "ready": "control-plane-ready",
     "stop": "control-plane-stop",
 }
+_TEXTS = (
+    *("proxy", "version", "revision", "type", "istiod", "reason", "error"),
+    *("node", "workload", "proxy_version"),
+)
 _decoder = msgspec.json.Decoder(dict[str, Any])
 _EVENT_KEYS = CONTROL.keys() - {"source"}
 _NO_EVENT: Row = dict.fromkeys(CONTROL)
@@ -95,6 +99,9 @@ def _of_proxy(fields: dict[str, Any], identity: Identity, kind: LogKind) -> Row 
         "type": fields.get("type"),
         "error": _short(fields.get("error")),
         "source": f"{kind}-log",
+        "node": identity.node,
+        "workload": identity.workload,
+        "proxy_version": identity.proxy_version,
     }
 
 
@@ -172,7 +179,7 @@ def event_row(document: dict[str, Any]) -> Row:
     if time is None:
         raise NotAnEventError("bad-time")
     row = _NO_EVENT | {"time": time, "kind": kind, "source": "event"}
-    for name in ("proxy", "version", "revision", "type", "istiod", "reason", "error"):
+    for name in _TEXTS:
         value = document.get(name)
         if value is not None and not isinstance(value, str):
             raise NotAnEventError(f"bad-{name}")
@@ -232,7 +239,7 @@ def write_events(events: pl.DataFrame) -> Iterator[str]:
     that reading the lines again gives the same windows.
     """
     always = ("kind", "proxy", "version", "revision", "type", "full")
-    extra = ("istiod", "request", "proxies", "reason", "error")
+    extra = ("istiod", "request", "proxies", "reason", "error", "node", "workload", "proxy_version")
     for row in events.iter_rows(named=True):
         time = row["time"].astimezone(UTC).isoformat(timespec="microseconds")
         said = {"time": time.replace("+00:00", "Z")} | {name: row[name] for name in always}

@@ -153,7 +153,7 @@ class Aligned:
         for i in carries.tolist():
             first = datetime.fromtimestamp(float(cells[0, hit & (at == i)][0]), tz=UTC)
             found[int(rows[i])] = self._word(
-                int(rows[i]), first, start, (hits[i], mean[i], together)
+                int(rows[i]), first, start, (float(hits[i]), float(mean[i]), together)
             )
         return found
 

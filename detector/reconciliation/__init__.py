@@ -3,5 +3,13 @@
 from __future__ import annotations
 
 from detector.reconciliation.ledger import Ledger
+from detector.reconciliation.rows import (
+    IstiodRow,
+    LedgerRows,
+    ProxyRow,
+    Stale,
+    newest_version,
+    stale,
+)
 
-__all__ = ["Ledger"]
+__all__ = ["IstiodRow", "Ledger", "LedgerRows", "ProxyRow", "Stale", "newest_version", "stale"]

@@ -12,8 +12,12 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import polars as pl
 
-from detector.reconciliation.proxies import Event, Proxies, ProxyState, events_of
+from detector.reconciliation.events import Event, events_of
+from detector.reconciliation.istiods import Istiods, IstiodState
+from detector.reconciliation.proxies import Proxies
+from detector.reconciliation.proxy_state import ProxyState
 from detector.reconciliation.pushes import Pushes, PushState
+from detector.reconciliation.rows import LedgerRows, connected_to, istiod_row, proxy_row
 from detector.reconciliation.storms import Storms, StormState
 from detector.reconciliation.takeover import WATCHED, Takeovers, TakeoverState
 from detector.reconciliation.windows import BookState, WindowBook
@@ -25,11 +29,8 @@ FUTURE = timedelta(minutes=5)
 
 SWEEP = timedelta(minutes=10)
 _EPOCH = datetime.fromtimestamp(0, tz=UTC)
-MAX_COUNTERS = 4
-ALL_COUNTERS = timedelta(minutes=10)
-"""Every running istiod has pushed something, and so shown its counter, within this time."""
-
-MAX_ISTIODS = 256
+STIR = timedelta(minutes=1)
+"""How often endpoints and signs of life alone make a proxy's row worth writing again."""
 
 
 class LedgerState(msgspec.Struct):
@@ -43,8 +44,9 @@ class LedgerState(msgspec.Struct):
     clock: datetime | None
     began: datetime | None
     swept: datetime | None
-    istiods: dict[str, list[int]]
+    istiods: dict[str, IstiodState]
     future: int
+    told: bool = False
 
 
 class Ledger:
@@ -60,8 +62,10 @@ class Ledger:
         self._clock: datetime | None = None
         self._began: datetime | None = None
         self._swept: datetime | None = None
-        self._istiods: dict[str, list[int]] = {}  # name -> its push counters
+        self._stirred: datetime | None = None
+        self._istiods = Istiods()
         self.future = 0
+        self.told = False  # whether anybody ever spoke of the control plane
 
     def step(self, events: pl.DataFrame, now: datetime) -> list[Window]:
         """Take events (``schema.CONTROL``, sorted by time) and bring the windows to ``now``.
@@ -85,6 +89,42 @@ class Ledger:
     def proxies(self) -> Mapping[str, ProxyState]:
         """State by proxy ("pod.namespace")."""
         return self._proxies.states
+
+    @property
+    def istiods(self) -> Mapping[str, IstiodState]:
+        """State by the name of the istiod's pod."""
+        return self._istiods.states
+
+    def hear(self, proxy: str, time: datetime, workload: str | None) -> None:
+        """A proxy that the ledger knows wrote an access log entry at ``time``."""
+        self._proxies.hear(self._proxies.full_name(proxy), time, workload)
+
+    def take_rows(self) -> LedgerRows:
+        """The rows that changed since this was last asked.
+
+        A proxy of which only endpoints or signs of life are new is told once in ``STIR``: in a
+        mesh of thousands they come every few seconds.
+        """
+        proxies, istiods, now = self._proxies, self._istiods, self._clock
+        if now is not None and (self._stirred is None or now - self._stirred >= STIR):
+            proxies.changed |= proxies.stirred & proxies.states.keys()
+            proxies.stirred.clear()
+            self._stirred = now
+        names = sorted(proxies.changed & proxies.states.keys())
+        connected = connected_to(proxies.states.values()) if names or istiods.changed else {}
+        changed = istiods.changed | (connected.keys() & istiods.states.keys())
+        rows = LedgerRows(
+            proxies=[proxy_row(name, proxies.states[name]) for name in names],
+            gone=sorted(proxies.gone),
+            istiods=[
+                istiod_row(name, istiods.states[name], connected.get(name, 0))
+                for name in sorted(changed)
+            ],
+            gone_istiods=sorted(istiods.gone),
+        )
+        proxies.changed, proxies.gone = set(), set()
+        istiods.changed, istiods.gone = set(), set()
+        return rows
 
     def namespace_of(self, pod: str) -> str | None:
         """The namespace of a pod of which only the name is known."""
@@ -113,8 +153,9 @@ class Ledger:
                 clock=self._clock,
                 began=self._began,
                 swept=self._swept,
-                istiods=self._istiods,
+                istiods=self._istiods.states,
                 future=self.future,
+                told=self.told,
             )
         )
 
@@ -131,8 +172,8 @@ class Ledger:
         self._pushes.state = state.pushes
         self._storms.state = state.storms
         self._clock, self._began, self._swept = state.clock, state.began, state.swept
-        self._istiods = state.istiods
-        self.future = state.future
+        self._istiods.restore(state.istiods)
+        self.future, self.told = state.future, state.told
 
     def _advance(self, now: datetime) -> None:
         if self._clock is not None and now <= self._clock:
@@ -146,21 +187,23 @@ class Ledger:
         sweep = _EPOCH + (now - _EPOCH) // SWEEP * SWEEP
         if self._swept is None or sweep > self._swept:
             self._proxies.evict(sweep)
+            self._istiods.evict(sweep)
             self._book.trim(sweep)
             self._swept = sweep
 
     def _take(self, event: Event) -> None:
-        if self._is_new_istiod(event):
+        self.told = self.told or event.kind != "proxy"
+        speaks = event.proxy is None or event.istiod is not None
+        if speaks and self._istiods.note(event) and self._observed() >= WATCHED:
             self._takeovers.start(event, watched=self._observed(), inferred=True)
         if event.proxy is not None:
             self._take_of_proxy(event)
         elif event.kind == "control-plane-start":
-            self._istiods[event.istiod or ""] = []
             self._takeovers.start(event, watched=self._observed())
         elif event.kind == "config-change":
             self._pushes.change(event)
         elif event.kind == "push":
-            if self._counts_anew(event):
+            if self._istiods.counts_anew(event, self._observed()):
                 self._takeovers.start(event, watched=self._observed(), inferred=True)
             if event.full and not self._takeovers.absorbs_push(event):
                 self._pushes.announce(event, observed=self._observed())
@@ -198,32 +241,3 @@ class Ledger:
         if event.source not in {"istiod-log", None}:
             return None
         return self._takeovers.version_of(event.istiod)
-
-    def _is_new_istiod(self, event: Event) -> bool:
-        """Whether a named istiod is heard for the first time, others having been heard before."""
-        if event.istiod is None or event.istiod in self._istiods:
-            return False
-        if len(self._istiods) >= MAX_ISTIODS:
-            self._istiods.clear()
-        others = bool(self._istiods)
-        self._istiods[event.istiod] = []
-        return others and self._observed() >= WATCHED
-
-    def _counts_anew(self, event: Event) -> bool:
-        """Whether a push counter began anew: a process started, though no line said so.
-
-        The log of several unnamed istiods runs several counters, so a push belongs to the nearest
-        one below it; only a low count that continues none of them is a new process.
-        """
-        if event.counter is None:
-            return False
-        counters = self._istiods.setdefault(event.istiod or "", [])
-        below = [count for count in counters if count <= event.counter]
-        if below:
-            counters[counters.index(max(below))] = event.counter
-            return False
-        known = event.istiod is not None or self._observed() >= ALL_COUNTERS
-        anew = bool(counters) and known and event.counter <= 3
-        counters.append(event.counter)
-        del counters[:-MAX_COUNTERS]
-        return anew

@@ -7,7 +7,8 @@ from math import sqrt
 
 import msgspec
 
-from detector.reconciliation.proxies import CONNECTION_AGE, Event
+from detector.reconciliation.events import Event
+from detector.reconciliation.proxies import CONNECTION_AGE
 
 ONE_BY_ONE = timedelta(seconds=15)
 """After this, a proxy that has only just left the old control plane was moved, not orphaned."""

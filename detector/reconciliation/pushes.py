@@ -10,7 +10,9 @@ from math import sqrt
 
 import msgspec
 
-from detector.reconciliation.proxies import SAME_CONNECTION, STEADY_AFTER, Event, Proxies
+from detector.reconciliation.events import Event
+from detector.reconciliation.proxies import STEADY_AFTER, Proxies
+from detector.reconciliation.proxy_state import SAME_CONNECTION
 from detector.reconciliation.windows import WindowBook
 
 REPLICAS = timedelta(seconds=3)

@@ -7,7 +7,8 @@ from math import sqrt
 
 import msgspec
 
-from detector.reconciliation.proxies import CONNECTION_AGE, Before, Event, Proxies
+from detector.reconciliation.events import Event
+from detector.reconciliation.proxies import CONNECTION_AGE, Before, Proxies
 from detector.reconciliation.windows import WindowBook
 
 SPAN = timedelta(seconds=30)

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from detector.reconciliation.events import Event
 from detector.reconciliation.newcomer import SETTLED, Newcomer
-from detector.reconciliation.proxies import STEADY_AFTER, Before, Event, Proxies
+from detector.reconciliation.proxies import STEADY_AFTER, Before, Proxies
 from detector.reconciliation.windows import Draft, WindowBook
 
 SAME_START = timedelta(seconds=30)
@@ -125,6 +126,8 @@ class Takeovers:
             again = event.proxy in current.moved
             current.moved.setdefault(event.proxy, event.time)
         if again:
+            if draft is not None:  # it may have come earlier than was known
+                self._book.touch(draft)
             return True
         current.latest = max(current.latest, event.time)
         if event.proxy in current.waiting or not current.expected:

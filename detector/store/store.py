@@ -13,10 +13,12 @@ import sqlalchemy as sa
 from detector import clock, documents
 from detector.documents import IncidentDocument
 from detector.errors import StoreError
+from detector.reconciliation import LedgerRows
 from detector.settings import StoreSettings
 from detector.store import rows, tables
 from detector.store.database import READING, connect, our_errors
 from detector.store.lease import Lease, acquire, release, renew, this_process
+from detector.store.ledger_rows import write_ledger
 from detector.store.migrate import migrate
 from detector.types import Cause, Incident, Status, Window
 
@@ -30,6 +32,7 @@ class Step:
     states: Mapping[str, bytes] = field(default_factory=dict)  # bank, rollup, ledger, book
     offsets: Mapping[tuple[str, int], int] = field(default_factory=dict)  # next to read
     rejects: Mapping[str, int] = field(default_factory=dict)  # by reason, new in this step
+    ledger: LedgerRows | None = None  # proxies and istiods that changed
     time: datetime | None = None  # event time up to which everything is decided
 
 
@@ -114,6 +117,8 @@ class Store:
                 ),
             )
             rows.add_rejects(connection, step.rejects)
+            if step.ledger is not None:
+                write_ledger(connection, step.ledger)
             rows.count_step(connection, step.time)
 
     def renew(self) -> None:
