@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from detector.settings.detection import DetectionSettings
+from detector.settings.kafka import KafkaSettings
 from detector.settings.report import RedactionSettings, ReportSettings
 from detector.settings.section import Section
 from detector.settings.store import StoreSettings
@@ -29,6 +30,7 @@ class Settings(Section, frozen=True):
     windows: Annotated[
         WindowSettings, Meta(description="When a reconciliation window opens and closes.")
     ] = WindowSettings()
+    kafka: Annotated[KafkaSettings, Meta(description="Where records come from.")] = KafkaSettings()
     store: Annotated[StoreSettings, Meta(description="Where state is kept.")] = StoreSettings()
     report: Annotated[ReportSettings, Meta(description="What the report shows.")] = ReportSettings()
     redaction: Annotated[
