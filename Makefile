@@ -7,7 +7,7 @@ STAMP := .venv/.ready
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,\
 	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 
-.PHONY: help setup demo test check fmt bench quality lock clean
+.PHONY: help setup demo test check fmt kafka bench quality lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sort | \
@@ -39,6 +39,9 @@ check: setup ## what CI runs: style, types, import contracts, tests with coverag
 fmt: setup ## format the code and repair what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+kafka: setup ## run Apache Kafka on loopback until interrupted (needs Java and Maven)
+	$(BIN)/python -m tests.parts.kafka
 
 bench: setup ## lines a second, against other tools
 	$(BIN)/python -m benchmarks.parse
