@@ -29,12 +29,14 @@ _LIFECYCLE = {
     "start": "control-plane-start",
     "ready": "control-plane-ready",
     "stop": "control-plane-stop",
+    "rotation": "rotation",
 }
 _TEXTS = (
     *("proxy", "version", "revision", "type", "istiod", "reason", "error"),
     *("node", "workload", "proxy_version"),
 )
 _decoder = msgspec.json.Decoder(dict[str, Any])
+_OF_PROXY = frozenset({"connect", "disconnect", "nack", "rotation", "proxy-stop"})
 _EVENT_KEYS = CONTROL.keys() - {"source"}
 _NO_EVENT: Row = dict.fromkeys(CONTROL)
 
@@ -87,13 +89,12 @@ def control_event(fields: dict[str, Any], identity: Identity, kind: LogKind) -> 
 
 
 def _of_proxy(fields: dict[str, Any], identity: Identity, kind: LogKind) -> Row | None:
-    if fields["event"] not in {"connect", "disconnect", "nack"}:
-        return None
-    if not identity.pod:
+    kind_told = fields.get("lifecycle") or fields["event"]
+    if kind_told not in _OF_PROXY or not identity.pod:
         return None
     namespace = f".{identity.namespace}" if identity.namespace else ""
     return {
-        "kind": fields["event"],
+        "kind": kind_told,
         "proxy": f"{identity.pod}{namespace}",
         "revision": identity.revision,
         "type": fields.get("type"),

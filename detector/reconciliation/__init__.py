@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from detector.reconciliation.inference import Inference
 from detector.reconciliation.ledger import Ledger
 from detector.reconciliation.rows import (
     IstiodRow,
@@ -12,4 +13,13 @@ from detector.reconciliation.rows import (
     stale,
 )
 
-__all__ = ["IstiodRow", "Ledger", "LedgerRows", "ProxyRow", "Stale", "newest_version", "stale"]
+__all__ = [
+    "Inference",
+    "IstiodRow",
+    "Ledger",
+    "LedgerRows",
+    "ProxyRow",
+    "Stale",
+    "newest_version",
+    "stale",
+]

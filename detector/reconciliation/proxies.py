@@ -5,8 +5,10 @@ Cost is O(1) an event. Nothing here opens windows; `detector.reconciliation.ledg
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from detector.reconciliation.events import Event
 from detector.reconciliation.proxy_state import (
@@ -48,9 +50,9 @@ class Before(NamedTuple):
     fresh: bool  # the connection is news, not another witness of the same
     known: bool  # the proxy had been connected before
     connected_at: datetime | None
-    version: str | None  # its control plane's; for a new pod, that of its workload's last pod
-    left_at: datetime | None  # when it left its control plane, if that was told
-    revision: str | None
+    version: str | None = None  # its control plane's, or that of its workload's last pod
+    left_at: datetime | None = None  # when it left its control plane, if that was told
+    revision: str | None = None
 
 
 class Proxies:
@@ -90,7 +92,7 @@ class Proxies:
             fresh=is_new(state, event),
             known=state.connected_at is not None,
             connected_at=state.connected_at,
-            version=state.version or self._versions.get(_workload(name)),
+            version=state.version or self._versions.get(workload_of(name)),
             left_at=left_at(state),
             revision=state.revision,
         )
@@ -101,7 +103,7 @@ class Proxies:
         state.revision = self._word(state.revision)
         self.changed.add(name)
         if event.version is not None:
-            self._versions[_workload(name)] = event.version
+            self._versions[workload_of(name)] = event.version
         return before
 
     def note(self, event: Event) -> None:
@@ -196,6 +198,26 @@ class Proxies:
             or (state.disconnected_at is not None and now - state.disconnected_at <= left_within)
         }
 
+    def came_after(self, served: set[str], start: Event) -> dict[str, datetime]:
+        """Proxies that connected after a start that is told late, by their time."""
+        return {
+            name: time
+            for name in served
+            if (time := self.states[name].connected_at) is not None
+            and time > start.time
+            and self.states[name].version in {None, start.version}
+        }
+
+    def of_version(self, version: str | None) -> set[str]:
+        """The proxies whose control plane is of a version."""
+        return {name for name, state in self.states.items() if state.version == version}
+
+    def majority(self, field: Literal["version", "revision"], among: Iterable[str]) -> str | None:
+        """The version or revision that most of these proxies are connected to."""
+        told: Iterable[str | None] = (getattr(self.states[name], field) for name in among)
+        counts = Counter(word for word in told if word is not None)
+        return max(counts, key=lambda word: (counts[word], word)) if counts else None
+
     def evict(self, now: datetime) -> None:
         """Forget the proxies that are gone, and the longest unheard above ``MAX_PROXIES``."""
         gone = [
@@ -224,10 +246,11 @@ class Proxies:
             for name, state in self.states.items()
             if state.connected_at is not None and state.version is not None
         ]
-        self._versions = {_workload(name): version for _, name, version in sorted(told)}
+        self._versions = {workload_of(name): version for _, name, version in sorted(told)}
 
 
-def _workload(name: str) -> str:
+def workload_of(name: str) -> str:
+    """The "workload.namespace" of a proxy, from its pod's name."""
     pod, namespace = _parted(name)
     return f"{workload_of_pod(pod)}.{namespace}"
 

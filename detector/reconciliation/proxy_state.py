@@ -101,12 +101,13 @@ def left_at(state: ProxyState) -> datetime | None:
 
 def is_new(state: ProxyState, event: Event) -> bool:
     """Whether a connection is news, not another witness of a known one."""
-    if _differ(state.version, event.version) or _differ(state.istiod, event.istiod):
+    if differ(state.version, event.version) or differ(state.istiod, event.istiod):
         return event.time not in state.reconciles
     return not any(abs(event.time - other) < SAME_CONNECTION for other in state.reconciles)
 
 
-def _differ(known: str | None, told: str | None) -> bool:
+def differ(known: str | None, told: str | None) -> bool:
+    """Whether both are known and differ."""
     return known is not None and told is not None and known != told
 
 
