@@ -36,6 +36,12 @@ _TEXTS = (
     *("node", "workload", "proxy_version"),
 )
 _decoder = msgspec.json.Decoder(dict[str, Any])
+_OF_KUBERNETES = {
+    "start": "control-plane-start",
+    "stop": "control-plane-stop",
+    "notice": "notice",
+    "rollout": "workload-rollout",
+}
 _OF_PROXY = frozenset({"connect", "disconnect", "nack", "rotation", "proxy-stop"})
 _EVENT_KEYS = CONTROL.keys() - {"source"}
 _NO_EVENT: Row = dict.fromkeys(CONTROL)
@@ -86,6 +92,25 @@ def control_event(fields: dict[str, Any], identity: Identity, kind: LogKind) -> 
         return None
     row = _of_istiod(fields, identity) if kind == "istiod" else _of_proxy(fields, identity, kind)
     return None if row is None else _NO_EVENT | {"time": fields["time"]} | row
+
+
+def kubernetes_event(fields: dict[str, Any]) -> Row | None:
+    """The control-plane event in a Kubernetes event, as `formats.kubernetes` read it, or None."""
+    kind = _OF_KUBERNETES.get(fields["event"])
+    if kind is None:
+        return None
+    tag = f" (revision tag {fields['tag']})" if fields.get("tag") else ""
+    about = f"{fields['object_kind']} {fields['object']}"
+    return _NO_EVENT | {
+        "time": fields["time"],
+        "kind": kind,
+        "istiod": fields.get("istiod"),
+        "version": fields.get("version"),
+        "revision": fields["revision"],
+        "workload": fields.get("workload"),
+        "reason": _short(f"{fields['reason']}: {fields['message'] or about}{tag}"),
+        "source": "kubernetes",
+    }
 
 
 def _of_proxy(fields: dict[str, Any], identity: Identity, kind: LogKind) -> Row | None:
