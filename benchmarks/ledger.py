@@ -98,12 +98,16 @@ class Day:
         at, changes = start, [when for when, _ in cuts]
         while at < end:
             if not any(when <= at < when + 900 for when in changes):
-                version, revision = self._plane(at, changes)
-                self._connect(at, name, self._chance.choice(self._istiods), version, revision)
+                self._connect(at, name, *self._plane(at, name, changes))
             at += AGE_S * self._chance.uniform(0.9, 1.1)
 
-    def _plane(self, at: float, changes: list[float]) -> tuple[str, str]:
-        return ("1.22.3" if at < changes[1] else "1.23.0"), "stable"
+    def _plane(self, at: float, name: str, changes: list[float]) -> tuple[str, str, str]:
+        """The istiod, version and revision that a proxy comes back to."""
+        if at > changes[2] and int(name.partition(".")[0][-5:]) % 20 == 0:
+            return "canary-1", "1.24.0", "canary"
+        istiod = self._chance.choice(self._istiods)
+        late = at >= changes[1]
+        return (f"{istiod}-b" if late else istiod), ("1.23.0" if late else "1.22.3"), "stable"
 
     def _roll(self, at: float, names: list[str]) -> None:
         """Istiod's pods are replaced one after another; the proxies of each go to the others."""

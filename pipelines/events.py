@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import polars as pl
 
+from pipelines.formats import istiod_plain
 from pipelines.formats.istio_log import parse_time
 from pipelines.identity import Identity
 from pipelines.schema import CONTROL, CONTROL_KINDS
@@ -234,6 +235,12 @@ def plain_event(value: bytes | None) -> Row | None:
         return event_row(document) if document.keys() <= _EVENT_KEYS else None
     except (msgspec.DecodeError, NotAnEventError, RecursionError):
         return None
+
+
+def plain_line(value: bytes) -> Row | None:
+    """The row of a bare line of istiod in the shapes of `formats.istiod_plain`, or None."""
+    told = istiod_plain.read(value)
+    return None if told is None else _NO_EVENT | told
 
 
 def read_events(lines: Iterable[str]) -> tuple[pl.DataFrame, list[LineError]]:

@@ -242,7 +242,7 @@ class Ledger:
         assert event.proxy is not None
         name = self._proxies.full_name(event.proxy)
         version = event.version or self._version_of(event)
-        if name != event.proxy or version != event.version:
+        if name is not event.proxy or version != event.version:
             event = event._replace(proxy=name, version=version)
         known = self._proxies.states.get(name)
         if event.proxy_version is not None:
