@@ -26,7 +26,7 @@ from detector.exemplars import ExemplarLog
 from detector.incidents import Change, IncidentBook
 from detector.moments import MomentLog
 from detector.naming import in_full, workloads
-from detector.reconciliation import Ledger
+from detector.reconciliation import Inference, Ledger
 from detector.rejects import RejectLog
 from detector.roster import Roster
 from detector.settings import Settings
@@ -70,8 +70,10 @@ class Worker:
         self._explained: dict[str, datetime] = {}
         self._first: datetime | None = None
         self._now: datetime = NEVER
+        self._faults = signatures.selected(settings.signatures)
         self.engine = Engine(detection)
         self.ledger = Ledger(settings)
+        self.inference = Inference()
         self.book = IncidentBook(detection)
         self.moments = MomentLog(self._history)
         self.exemplars = ExemplarLog(settings.redaction, formats)
@@ -106,7 +108,9 @@ class Worker:
     @property
     def windows(self) -> list[Window]:
         """All reconciliation windows still remembered, by their start."""
-        return self.ledger.windows(NEVER)
+        told = self.ledger.all_windows()
+        deduced = self.inference.windows(told)
+        return sorted([*told, *deduced], key=lambda window: (window.started_at, window.id))
 
     def add(self, batch: Batch) -> datetime | None:
         """Parse a batch and take in what it says.
@@ -148,6 +152,7 @@ class Worker:
             "rollup": self._rollup.snapshot(),
             "bank": self.engine.snapshot(),
             "ledger": self.ledger.snapshot(),
+            "inference": self.inference.snapshot(),
             "book": self.book.snapshot(),
             "moments": self.moments.snapshot(),
             "exemplars": self.exemplars.snapshot(),
@@ -161,6 +166,7 @@ class Worker:
         self._rollup.restore(states["rollup"])
         self.engine.restore(states["bank"])
         self.ledger.restore(states["ledger"])
+        self.inference.restore(states["inference"])
         self.book.restore(states["book"])
         self.moments.restore(states["moments"])
         self.exemplars.restore(states["exemplars"])
@@ -181,6 +187,7 @@ class Worker:
     def _close(self, end: datetime) -> list[Change]:
         closed = self._rollup.close(end)
         self.moments.add(closed.moments)
+        self.inference.step(closed.moments, end)
         return self._judge(closed.rollup)
 
     def add_rollup(self, rollup: pl.DataFrame) -> list[Change]:
@@ -261,7 +268,7 @@ class Worker:
             bucket_s=float(self.bucket_s),
         )
         incident.attribution = explain(case)
-        incident.signature = signatures.match(incident, moments, windows)
+        incident.signature = signatures.match(incident, moments, windows, self._faults)
         incident.exemplars = self.exemplars.of(incident)
         self._explained[incident.id] = self._now
 

@@ -109,6 +109,7 @@ CONTROL_KINDS = (
     "rotation",  # root or workload certificates were replaced
     "workload-rollout",  # a workload got a new generation of pods, or another number of them
     "proxy",  # a proxy, or another version of it, writes access logs
+    "proxy-stop",  # a proxy is told to end: its pod is being deleted
     "notice",  # worth a line in the ledger, no more: leader changes, scaling
 )
 

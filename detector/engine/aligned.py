@@ -25,7 +25,7 @@ from models import scan, tails
 from models.contract import Flags, Floats, Ints, State
 from models.spans import DEPTH
 
-KINDS = frozenset({"upgrade", "restart"})
+KINDS = frozenset({"upgrade", "revision", "restart"})
 """Windows in which every proxy has a time of its own at which it connects anew."""
 
 KEPT = timedelta(minutes=15)  # a window may become known this long after it began

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from detector.reconciliation.inference import Inference
 from detector.reconciliation.ledger import Ledger
+from detector.reconciliation.rollouts import WorkloadRollout
 from detector.reconciliation.rows import (
     IstiodRow,
     LedgerRows,
@@ -12,4 +14,14 @@ from detector.reconciliation.rows import (
     stale,
 )
 
-__all__ = ["IstiodRow", "Ledger", "LedgerRows", "ProxyRow", "Stale", "newest_version", "stale"]
+__all__ = [
+    "Inference",
+    "IstiodRow",
+    "Ledger",
+    "LedgerRows",
+    "ProxyRow",
+    "Stale",
+    "WorkloadRollout",
+    "newest_version",
+    "stale",
+]

@@ -14,10 +14,13 @@ import polars as pl
 
 from detector.reconciliation.events import Event, events_of
 from detector.reconciliation.istiods import Istiods, IstiodState
-from detector.reconciliation.proxies import Proxies
-from detector.reconciliation.proxy_state import ProxyState
+from detector.reconciliation.proxies import Before, Proxies
+from detector.reconciliation.proxy_state import SAME_CONNECTION, ProxyState
 from detector.reconciliation.pushes import Pushes, PushState
+from detector.reconciliation.rollouts import Rollouts, WorkloadRollout
+from detector.reconciliation.rotations import Rotations, RotationState
 from detector.reconciliation.rows import LedgerRows, connected_to, istiod_row, proxy_row
+from detector.reconciliation.sidecars import Sidecars, SidecarState
 from detector.reconciliation.storms import Storms, StormState
 from detector.reconciliation.takeover import WATCHED, Takeovers, TakeoverState
 from detector.reconciliation.windows import BookState, WindowBook
@@ -41,6 +44,9 @@ class LedgerState(msgspec.Struct):
     takeovers: TakeoverState
     pushes: PushState
     storms: StormState
+    rotations: RotationState
+    sidecars: SidecarState
+    rollouts: list[WorkloadRollout]
     clock: datetime | None
     began: datetime | None
     swept: datetime | None
@@ -59,6 +65,9 @@ class Ledger:
         self._takeovers = Takeovers(self._book, self._proxies)
         self._pushes = Pushes(self._book, self._proxies)
         self._storms = Storms(self._book, self._proxies)
+        self._rotations = Rotations(self._book, self._proxies)
+        self._sidecars = Sidecars(self._book, self._proxies)
+        self._rollouts = Rollouts()
         self._clock: datetime | None = None
         self._began: datetime | None = None
         self._swept: datetime | None = None
@@ -126,6 +135,10 @@ class Ledger:
         istiods.changed, istiods.gone = set(), set()
         return rows
 
+    def rollouts(self, since: datetime) -> list[WorkloadRollout]:
+        """What Kubernetes told of workloads that was going on at ``since`` or later."""
+        return self._rollouts.since(since)
+
     def namespace_of(self, pod: str) -> str | None:
         """The namespace of a pod of which only the name is known."""
         return self._proxies.namespace_of(pod)
@@ -133,6 +146,10 @@ class Ledger:
     def windows(self, since: datetime) -> list[Window]:
         """The windows that are open or whose effects reach beyond ``since``, by their start."""
         return self._book.windows(since)
+
+    def all_windows(self) -> list[Window]:
+        """All windows that are remembered, those that are stuck being open, by their start."""
+        return self._book.all()
 
     def coverage(self, kind: WindowKind) -> float:
         """Share of the observed time within windows of a kind, their tails included (0 to 1)."""
@@ -150,6 +167,9 @@ class Ledger:
                 takeovers=self._takeovers.state,
                 pushes=self._pushes.state,
                 storms=self._storms.state,
+                rotations=self._rotations.state,
+                sidecars=self._sidecars.state,
+                rollouts=self._rollouts.state,
                 clock=self._clock,
                 began=self._began,
                 swept=self._swept,
@@ -171,6 +191,8 @@ class Ledger:
         self._takeovers.state = state.takeovers
         self._pushes.state = state.pushes
         self._storms.state = state.storms
+        self._rotations.state, self._sidecars.state = state.rotations, state.sidecars
+        self._rollouts.restore(state.rollouts)
         self._clock, self._began, self._swept = state.clock, state.began, state.swept
         self._istiods.restore(state.istiods)
         self.future, self.told = state.future, state.told
@@ -184,15 +206,21 @@ class Ledger:
         self._takeovers.settle(now)
         self._pushes.settle(now)
         self._storms.settle(now)
+        self._rotations.settle(now)
+        self._sidecars.settle(now)
         sweep = _EPOCH + (now - _EPOCH) // SWEEP * SWEEP
         if self._swept is None or sweep > self._swept:
             self._proxies.evict(sweep)
             self._istiods.evict(sweep)
+            self._rollouts.trim(sweep)
             self._book.trim(sweep)
             self._swept = sweep
 
     def _take(self, event: Event) -> None:
-        self.told = self.told or event.kind != "proxy"
+        self.told = self.told or event.kind not in {"proxy", "workload-rollout"}
+        if event.kind == "workload-rollout":
+            self._rollouts.take(event)
+            return
         speaks = event.proxy is None or event.istiod is not None
         if speaks and self._istiods.note(event) and self._observed() >= WATCHED:
             self._takeovers.start(event, watched=self._observed(), inferred=True)
@@ -200,6 +228,8 @@ class Ledger:
             self._take_of_proxy(event)
         elif event.kind == "control-plane-start":
             self._takeovers.start(event, watched=self._observed())
+        elif event.kind == "rotation":
+            self._rotations.announce(event)
         elif event.kind == "config-change":
             self._pushes.change(event)
         elif event.kind == "push":
@@ -212,13 +242,22 @@ class Ledger:
         assert event.proxy is not None
         name = self._proxies.full_name(event.proxy)
         version = event.version or self._version_of(event)
-        if name != event.proxy or version != event.version:
+        if name is not event.proxy or version != event.version:
             event = event._replace(proxy=name, version=version)
+        known = self._proxies.states.get(name)
+        if event.proxy_version is not None:
+            self._sidecars.hear(event, known.proxy_version if known is not None else None)
+        if event.kind == "rotation":
+            self._rotations.rotate(event, known)
         if event.kind == "connect":
             before = self._proxies.connect(event)
             if before.fresh and not self._takeovers.connect(event, before) and before.known:
                 self._storms.reconnect(event, before, observed=self._observed())
             return
+        if event.kind == "proxy-stop":
+            self._storms.leave(event)
+        elif event.kind == "disconnect" and event.source == "envoy-log":
+            self._lost_stream(event, known)
         self._proxies.note(event)
         if event.kind in {"push", "ack"}:
             self._takeovers.follow_up(event)
@@ -230,6 +269,16 @@ class Ledger:
         elif event.kind == "nack":
             self._takeovers.refuse(event)
             self._pushes.refuse(event)
+
+    def _lost_stream(self, event: Event, known: ProxyState | None) -> None:
+        """Envoy says that its stream ended; where istiod tells of connections, that is enough."""
+        if known is None or self._istiods.states:
+            return
+        last = known.disconnected_at
+        fresh = last is None or event.time - last >= SAME_CONNECTION
+        if fresh and known.told_by.get("connect") is None:
+            before = Before(fresh=True, known=True, connected_at=last)
+            self._storms.lose(event, before, observed=self._observed())
 
     def _observed(self) -> timedelta:
         if self._clock is None or self._began is None:

@@ -7,6 +7,7 @@ from detector.settings.detection import DetectionSettings
 from detector.settings.kafka import KafkaSettings
 from detector.settings.report import RedactionSettings, ReportSettings
 from detector.settings.section import Section
+from detector.settings.signatures import SignatureSettings
 from detector.settings.store import StoreSettings
 from detector.settings.tree import Setting, Settings, describe
 from detector.settings.windows import WindowSettings
@@ -19,6 +20,7 @@ __all__ = [
     "Section",
     "Setting",
     "Settings",
+    "SignatureSettings",
     "StoreSettings",
     "WindowSettings",
     "describe",
