@@ -30,6 +30,7 @@ from detector.reconciliation import Inference, Ledger
 from detector.rejects import RejectLog
 from detector.roster import Roster
 from detector.settings import Settings
+from detector.timeline import Chronicle
 from detector.types import Incident, Window, WindowKind
 from pipelines import schema
 from pipelines.batch import Batch
@@ -77,6 +78,7 @@ class Worker:
         self.book = IncidentBook(detection)
         self.moments = MomentLog(self._history)
         self.exemplars = ExemplarLog(settings.redaction, formats)
+        self.chronicle = Chronicle()
         self.counts: Counter[str] = Counter()
         self._roster = Roster()
         self.rejects = RejectLog()
@@ -143,6 +145,7 @@ class Worker:
         for incident in self.book.incidents:
             if incident.status != "resolved":
                 self._explain(incident)
+                self.chronicle.look(self._now, incident)
         return changes
 
     def snapshot(self) -> dict[str, bytes]:
@@ -156,6 +159,7 @@ class Worker:
             "book": self.book.snapshot(),
             "moments": self.moments.snapshot(),
             "exemplars": self.exemplars.snapshot(),
+            "chronicle": self.chronicle.snapshot(),
             "events": moment_log.packed(self._pending),
             "worker": msgspec.msgpack.encode((self._first, self._now, self._explained)),
         }
@@ -170,6 +174,7 @@ class Worker:
         self.book.restore(states["book"])
         self.moments.restore(states["moments"])
         self.exemplars.restore(states["exemplars"])
+        self.chronicle.restore(states["chronicle"])
         self._queue(moment_log.unpacked(states["events"]))
         self._first, self._now, self._explained = msgspec.msgpack.decode(
             states["worker"], type=tuple[datetime | None, datetime, dict[str, datetime]]
@@ -210,6 +215,7 @@ class Worker:
         self.exemplars.forget(self._now, self._history)
         known = {incident.id for incident in self.book.incidents}
         self._explained = {one: when for one, when in self._explained.items() if one in known}
+        self.chronicle.forget(known)
 
     def _step(self, bucket: Bucket) -> list[Change]:
         end = bucket.start + timedelta(seconds=self.bucket_s)
@@ -221,6 +227,9 @@ class Worker:
         for incident in self.book.incidents:
             if incident.id in changed or self._is_due(incident, end):
                 self._explain(incident)
+            if incident.id in changed or incident.status != "resolved":
+                self.chronicle.look(end, incident)
+        self.chronicle.note(end, changes)
         return changes
 
     def _is_due(self, incident: Incident, now: datetime) -> bool:

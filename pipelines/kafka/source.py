@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -53,6 +53,7 @@ class KafkaSource:
         discover_s: seconds between two looks for new topics and partitions.
         max_records: records taken from the client at a time.
         timeout_s: seconds to wait for brokers at the start.
+        monotonic_s: seconds of a clock that never goes back.
 
     Raises:
         SourceError: no broker can be reached, or a named topic does not exist.
@@ -68,10 +69,12 @@ class KafkaSource:
         discover_s: float = 30.0,
         max_records: int = 20_000,
         timeout_s: float = 30.0,
+        monotonic_s: Callable[[], float],
     ) -> None:
         self._topics = topics
         self._start = start
         self._group = group
+        self._monotonic_s = monotonic_s
         self._discover_s = discover_s
         self._max_records = max_records
         self._timeout_ms = round(timeout_s * 1000)
@@ -145,7 +148,7 @@ class KafkaSource:
 
     def quiet_s(self, topic: str, partition: int) -> float:
         """Seconds since a partition last gave records; since it was found, if it never did."""
-        return time.monotonic() - self._partitions[TopicPartition(topic, partition)].heard_s
+        return self._monotonic_s() - self._partitions[TopicPartition(topic, partition)].heard_s
 
     def lags(self) -> dict[tuple[str, int], int]:
         """Records left to read by partition, of those whose broker has told their end."""
@@ -178,7 +181,7 @@ class KafkaSource:
 
     def _discover(self) -> None:
         """Assign partitions that are new, now and then."""
-        now = time.monotonic()
+        now = self._monotonic_s()
         if self._discovered_s is not None and now - self._discovered_s < self._discover_s:
             return
         first = self._discovered_s is None
@@ -231,7 +234,7 @@ class KafkaSource:
         except Exception as error:  # a codec may raise anything about damaged bytes
             self._skip_damage(error)
             return
-        now = time.monotonic()
+        now = self._monotonic_s()
         for one, records in answer.items():
             state = self._partitions[one]
             state.heard_s = now

@@ -48,6 +48,7 @@ def source(
         start=start,
         group=topic.strip("^"),
         discover_s=0.3,
+        monotonic_s=time.monotonic,
     )
     one.seek(offsets or {})
     return one
@@ -195,7 +196,9 @@ def test_a_topic_that_does_not_exist_is_an_error_that_says_what_to_do(broker: Br
 
 def test_brokers_that_do_not_answer_are_an_error_at_the_start() -> None:
     with pytest.raises(SourceError, match=r"127.0.0.1:9: no broker answers"):
-        KafkaSource(Connection(["127.0.0.1:9"]), Topics({"t": "auto"}), timeout_s=0.5)
+        KafkaSource(
+            Connection(["127.0.0.1:9"]), Topics({}), timeout_s=0.5, monotonic_s=time.monotonic
+        )
 
 
 def test_a_broker_that_dies_and_comes_back_is_waited_for(own_broker: Broker) -> None:
@@ -227,7 +230,7 @@ def test_sasl_lets_in_who_knows_the_password_and_nobody_else(
             password=password,
         )
         assert password not in repr(connection)
-        return KafkaSource(connection, Topics({"^none$": "auto"}), timeout_s=3)
+        return KafkaSource(connection, Topics({}), timeout_s=3, monotonic_s=time.monotonic)
 
     connect(PASSWORD).close()
     with pytest.raises(SourceError) as refused:
@@ -246,7 +249,7 @@ def test_tls_needs_the_clients_certificate(broker: Broker) -> None:
             certificate_file=certificate_file,
             key_file=key_file,
         )
-        return KafkaSource(connection, Topics({"^none$": "auto"}), timeout_s=3)
+        return KafkaSource(connection, Topics({}), timeout_s=3, monotonic_s=time.monotonic)
 
     connect(str(certificate), str(key)).close()
     with pytest.raises(SourceError):
