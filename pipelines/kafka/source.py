@@ -263,10 +263,8 @@ class KafkaSource:
     def _out_of_range(self, one: TopicPartition, offset: int) -> None:
         """Go on at the oldest record kept; or, if the topic is a new one, at its beginning."""
         oldest = self._consumer.beginning_offsets([one], timeout_ms=_AGAIN_MS)[one]
-        if offset < oldest:
-            self._go_on(one, oldest, "the topic's retention had deleted them")
-        else:
-            self._go_on(one, oldest, "the topic ends before; it was made anew")
+        kept = "the topic's retention had deleted them"
+        self._go_on(one, oldest, kept if offset < oldest else "the topic was made anew")
 
     def _truncated(self, one: TopicPartition, offset: int | None) -> None:
         """Go on where the new leader's log still agrees with what was read."""
