@@ -22,8 +22,7 @@ from pipelines.source import Loss, Offsets
 
 POLL_MS = 200
 """How long an empty `poll` may take: the loop above has other things to look after."""
-FETCH_BYTES = 1024 * 1024
-"""Per partition. Larger fetches are slower: the copies fall out of the processor's cache."""
+FETCH_BYTES = 1024 * 1024  # per partition; larger ones fall out of the processor's cache
 FETCH_MAX_BYTES = 16 * 1024 * 1024
 _AGAIN_MS = 5_000
 NO_RESET = {"auto_offset_reset": "none"}  # lost offsets are to be told, not skipped
