@@ -26,9 +26,12 @@ from detector.exemplars import ExemplarLog
 from detector.incidents import Change, IncidentBook
 from detector.moments import MomentLog
 from detector.naming import in_full, workloads
-from detector.reconciliation import Ledger
+from detector.reached import reached
+from detector.reconciliation import Inference, Ledger, Mark
 from detector.rejects import RejectLog
+from detector.roster import Roster
 from detector.settings import Settings
+from detector.timeline import Chronicle
 from detector.types import Incident, Window, WindowKind
 from pipelines import schema
 from pipelines.batch import Batch
@@ -42,7 +45,6 @@ REVISE_SHARE = 0.2
 """Of an older incident's age between two looks: its answer hardly changes any more, and a fault
 of hours is looked at some twenty times instead of hundreds."""
 
-_SANE_SHARE = 0.99
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -69,14 +71,22 @@ class Worker:
         self._explained: dict[str, datetime] = {}
         self._first: datetime | None = None
         self._now: datetime = NEVER
+        self._faults = signatures.selected(settings.signatures)
         self.engine = Engine(detection)
         self.ledger = Ledger(settings)
+        self.inference = Inference()
         self.book = IncidentBook(detection)
         self.moments = MomentLog(self._history)
         self.exemplars = ExemplarLog(settings.redaction, formats)
+        self.chronicle = Chronicle()
         self.counts: Counter[str] = Counter()
-        self.pods: set[str] = set()
+        self._roster = Roster()
         self.rejects = RejectLog()
+
+    @property
+    def pods(self) -> set[str]:
+        """The names of the pods that wrote access log entries."""
+        return self._roster.pods
 
     @property
     def late(self) -> int:
@@ -100,7 +110,9 @@ class Worker:
     @property
     def windows(self) -> list[Window]:
         """All reconciliation windows still remembered, by their start."""
-        return self.ledger.windows(NEVER)
+        told = self.ledger.all_windows()
+        deduced = self.inference.windows(told)
+        return sorted([*told, *deduced], key=lambda window: (window.started_at, window.id))
 
     def add(self, batch: Batch) -> datetime | None:
         """Parse a batch and take in what it says.
@@ -113,7 +125,12 @@ class Worker:
         self._take(parsed)
         self.rejects.add(batch, parsed.rejects)
         self.exemplars.add(batch, parsed.access)
-        return _reached(parsed.access["time"], parsed.control["time"])
+        return reached(parsed.access["time"], parsed.control["time"])
+
+    def mark(self, marks: Sequence[Mark]) -> None:
+        """Let these be the changes that people announced."""
+        self.ledger.mark(list(marks))
+        self._near = None
 
     def add_events(self, events: pl.DataFrame) -> None:
         """Take in control-plane events, `pipelines.schema.CONTROL`, in any order."""
@@ -133,6 +150,7 @@ class Worker:
         for incident in self.book.incidents:
             if incident.status != "resolved":
                 self._explain(incident)
+                self.chronicle.look(self._now, incident)
         return changes
 
     def snapshot(self) -> dict[str, bytes]:
@@ -142,9 +160,11 @@ class Worker:
             "rollup": self._rollup.snapshot(),
             "bank": self.engine.snapshot(),
             "ledger": self.ledger.snapshot(),
+            "inference": self.inference.snapshot(),
             "book": self.book.snapshot(),
             "moments": self.moments.snapshot(),
             "exemplars": self.exemplars.snapshot(),
+            "chronicle": self.chronicle.snapshot(),
             "events": moment_log.packed(self._pending),
             "worker": msgspec.msgpack.encode((self._first, self._now, self._explained)),
         }
@@ -155,9 +175,11 @@ class Worker:
         self._rollup.restore(states["rollup"])
         self.engine.restore(states["bank"])
         self.ledger.restore(states["ledger"])
+        self.inference.restore(states["inference"])
         self.book.restore(states["book"])
         self.moments.restore(states["moments"])
         self.exemplars.restore(states["exemplars"])
+        self.chronicle.restore(states["chronicle"])
         self._queue(moment_log.unpacked(states["events"]))
         self._first, self._now, self._explained = msgspec.msgpack.decode(
             states["worker"], type=tuple[datetime | None, datetime, dict[str, datetime]]
@@ -167,11 +189,15 @@ class Worker:
         self.counts.update(parsed.counts)
         self.add_events(parsed.control)
         self._rollup.add(parsed.access)
-        self.pods.update(parsed.access["pod"].drop_nulls().unique())
+        newcomers, heard = self._roster.take(parsed.access)
+        self.add_events(newcomers)
+        for one in heard:
+            self.ledger.hear(one.proxy, one.time, one.workload)
 
     def _close(self, end: datetime) -> list[Change]:
         closed = self._rollup.close(end)
         self.moments.add(closed.moments)
+        self.inference.step(closed.moments, end)
         return self._judge(closed.rollup)
 
     def add_rollup(self, rollup: pl.DataFrame) -> list[Change]:
@@ -194,6 +220,7 @@ class Worker:
         self.exemplars.forget(self._now, self._history)
         known = {incident.id for incident in self.book.incidents}
         self._explained = {one: when for one, when in self._explained.items() if one in known}
+        self.chronicle.forget(known)
 
     def _step(self, bucket: Bucket) -> list[Change]:
         end = bucket.start + timedelta(seconds=self.bucket_s)
@@ -205,6 +232,9 @@ class Worker:
         for incident in self.book.incidents:
             if incident.id in changed or self._is_due(incident, end):
                 self._explain(incident)
+            if incident.id in changed or incident.status != "resolved":
+                self.chronicle.look(end, incident)
+        self.chronicle.note(end, changes)
         return changes
 
     def _is_due(self, incident: Incident, now: datetime) -> bool:
@@ -252,21 +282,12 @@ class Worker:
             bucket_s=float(self.bucket_s),
         )
         incident.attribution = explain(case)
-        incident.signature = signatures.match(incident, moments, windows)
+        incident.signature = signatures.match(incident, moments, windows, self._faults)
         incident.exemplars = self.exemplars.of(incident)
         self._explained[incident.id] = self._now
 
     def _coverage(self, windows: Sequence[Window]) -> dict[str, float]:
         """Share of time within windows of each kind; empty when no control plane was heard."""
-        if not windows and not self.ledger.proxies:
+        if not windows and not self.ledger.told:
             return {}
         return {kind: self.ledger.coverage(kind) for kind in get_args(WindowKind)}
-
-
-def _reached(access: pl.Series, control: pl.Series) -> datetime | None:
-    """The event time that all but one in a hundred entries of a batch lie before or at."""
-    times = access if len(access) else control
-    if times.is_empty():
-        return None
-    value = times.to_physical().quantile(_SANE_SHARE, interpolation="lower")
-    return None if value is None else datetime.fromtimestamp(value / 1e6, tz=UTC)
