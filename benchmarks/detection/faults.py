@@ -12,7 +12,9 @@ from benchmarks.detection.mesh import BUCKET_S, DAY, Mesh
 
 Signal = tuple[int, str]
 SIZES = ((15, 50), (50, 300), (300, 3000), (3000, 20000))  # tiny, small, medium, large
-CRASHES: tuple[Signal, ...] = ((503, "UF,URX"), (503, "UC"), (503, "-"), (500, "-"))
+CRASHES: tuple[Signal, ...] = (
+    (503, "UF,URX"), (503, "UC"), (503, "-"), (500, "-"), (503, "UH"), (503, "UF,URX"),
+)  # fmt: skip
 ORPHANS: tuple[Signal, ...] = ((404, "NR"), (503, "NC"), (503, "NC"), (503, "UH"), (503, "UF,URX"))
 SPACING = 360  # buckets between two stories
 
@@ -85,7 +87,10 @@ class Faults:
             self.timeouts,
             self.client_surge,
             self.crash_in_upgrade,
+            self.crash_in_upgrade,
             self.harmless_upgrade,
+            self.restart,
+            self.bad_push,
         ]
         first, last = DAY // 3, self.mesh.length - 400
         slots = np.arange(first, last, SPACING)
@@ -224,13 +229,31 @@ class Faults:
         start = slot * float(BUCKET_S) + self.rng.uniform(0, 10)
         _, edges = self._target()
         rate = sum(self.mesh.edges[i].rate for i in edges)
-        lasts = float(np.exp(self.rng.uniform(np.log(20), np.log(600))))
+        lasts = float(np.exp(self.rng.uniform(np.log(3), np.log(900))))
         share = min(1.0, self._size() / (rate * lasts))
-        signal: Signal = [(503, "UF,URX"), (503, "UC"), (503, "-"), (500, "-")][
-            int(self.rng.integers(4))
-        ]
+        signal = CRASHES[int(self.rng.integers(len(CRASHES)))]
         label = Label("crash", cause, start, start + lasts)
         self._steady(label, start, start + lasts, edges, Failing(signal, share))
+        self._finish(label)
+
+    def restart(self, slot: int) -> None:
+        """Istiod comes back without endpoints: for a while calls fail all over the mesh."""
+        start = slot * float(BUCKET_S) + self.rng.uniform(0, 10)
+        self.story.say(start, "control-plane-start", version=self.version)
+        lasts = self.rng.uniform(8, 60)
+        for service, replicas in enumerate(self.mesh.replicas.tolist()):
+            for pod in range(replicas):
+                at = start + self.rng.uniform(1, 6)
+                proxy = self.mesh.pod_name(service, pod)
+                self.story.say(at - 0.5, "disconnect", proxy=proxy)
+                self.story.say(at, "connect", proxy=proxy)
+                self.story.say(at + 0.1, "push", proxy=proxy, type="EDS", request=True)
+        label = Label("restart", "control-plane", start, start + lasts)
+        edges = np.flatnonzero(self.rng.random(len(self.mesh.edges)) < 0.5).tolist()
+        rate = sum(self.mesh.edges[i].rate for i in edges)
+        share = min(1.0, max(self._size(), 100) / (rate * lasts))
+        signal = ORPHANS[int(self.rng.integers(len(ORPHANS)))]
+        self._steady(label, start + 5, start + lasts, edges, Failing(signal, share))
         self._finish(label)
 
     def slow_ramp(self, slot: int) -> None:
