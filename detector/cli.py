@@ -13,11 +13,11 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from detector.commands import demo, explain, lists, proxies, replay
+from detector.commands import demo, explain, lists, proxies, replay, signatures
 from detector.commands.parser import Parser
 from detector.errors import PushwakeError
 
-_COMMANDS = (replay, demo, explain, proxies, lists)
+_COMMANDS = (replay, demo, explain, proxies, signatures, lists)
 
 _EXAMPLES = """\
 examples:

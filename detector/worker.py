@@ -70,6 +70,7 @@ class Worker:
         self._explained: dict[str, datetime] = {}
         self._first: datetime | None = None
         self._now: datetime = NEVER
+        self._faults = signatures.selected(settings.signatures)
         self.engine = Engine(detection)
         self.ledger = Ledger(settings)
         self.inference = Inference()
@@ -267,7 +268,7 @@ class Worker:
             bucket_s=float(self.bucket_s),
         )
         incident.attribution = explain(case)
-        incident.signature = signatures.match(incident, moments, windows)
+        incident.signature = signatures.match(incident, moments, windows, self._faults)
         incident.exemplars = self.exemplars.of(incident)
         self._explained[incident.id] = self._now
 

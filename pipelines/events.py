@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import polars as pl
 
+from pipelines.formats import istiod_plain
 from pipelines.formats.istio_log import parse_time
 from pipelines.identity import Identity
 from pipelines.schema import CONTROL, CONTROL_KINDS
@@ -36,6 +37,12 @@ _TEXTS = (
     *("node", "workload", "proxy_version"),
 )
 _decoder = msgspec.json.Decoder(dict[str, Any])
+_OF_KUBERNETES = {
+    "start": "control-plane-start",
+    "stop": "control-plane-stop",
+    "notice": "notice",
+    "rollout": "workload-rollout",
+}
 _OF_PROXY = frozenset({"connect", "disconnect", "nack", "rotation", "proxy-stop"})
 _EVENT_KEYS = CONTROL.keys() - {"source"}
 _NO_EVENT: Row = dict.fromkeys(CONTROL)
@@ -86,6 +93,25 @@ def control_event(fields: dict[str, Any], identity: Identity, kind: LogKind) -> 
         return None
     row = _of_istiod(fields, identity) if kind == "istiod" else _of_proxy(fields, identity, kind)
     return None if row is None else _NO_EVENT | {"time": fields["time"]} | row
+
+
+def kubernetes_event(fields: dict[str, Any]) -> Row | None:
+    """The control-plane event in a Kubernetes event, as `formats.kubernetes` read it, or None."""
+    kind = _OF_KUBERNETES.get(fields["event"])
+    if kind is None:
+        return None
+    tag = f" (revision tag {fields['tag']})" if fields.get("tag") else ""
+    about = f"{fields['object_kind']} {fields['object']}"
+    return _NO_EVENT | {
+        "time": fields["time"],
+        "kind": kind,
+        "istiod": fields.get("istiod"),
+        "version": fields.get("version"),
+        "revision": fields["revision"],
+        "workload": fields.get("workload"),
+        "reason": _short(f"{fields['reason']}: {fields['message'] or about}{tag}"),
+        "source": "kubernetes",
+    }
 
 
 def _of_proxy(fields: dict[str, Any], identity: Identity, kind: LogKind) -> Row | None:
@@ -209,6 +235,12 @@ def plain_event(value: bytes | None) -> Row | None:
         return event_row(document) if document.keys() <= _EVENT_KEYS else None
     except (msgspec.DecodeError, NotAnEventError, RecursionError):
         return None
+
+
+def plain_line(value: bytes) -> Row | None:
+    """The row of a bare line of istiod in the shapes of `formats.istiod_plain`, or None."""
+    told = istiod_plain.read(value)
+    return None if told is None else _NO_EVENT | told
 
 
 def read_events(lines: Iterable[str]) -> tuple[pl.DataFrame, list[LineError]]:

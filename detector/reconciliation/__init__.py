@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from detector.reconciliation.inference import Inference
 from detector.reconciliation.ledger import Ledger
+from detector.reconciliation.rollouts import WorkloadRollout
 from detector.reconciliation.rows import (
     IstiodRow,
     LedgerRows,
@@ -20,6 +21,7 @@ __all__ = [
     "LedgerRows",
     "ProxyRow",
     "Stale",
+    "WorkloadRollout",
     "newest_version",
     "stale",
 ]

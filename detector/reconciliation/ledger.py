@@ -17,6 +17,7 @@ from detector.reconciliation.istiods import Istiods, IstiodState
 from detector.reconciliation.proxies import Before, Proxies
 from detector.reconciliation.proxy_state import SAME_CONNECTION, ProxyState
 from detector.reconciliation.pushes import Pushes, PushState
+from detector.reconciliation.rollouts import Rollouts, WorkloadRollout
 from detector.reconciliation.rotations import Rotations, RotationState
 from detector.reconciliation.rows import LedgerRows, connected_to, istiod_row, proxy_row
 from detector.reconciliation.sidecars import Sidecars, SidecarState
@@ -45,6 +46,7 @@ class LedgerState(msgspec.Struct):
     storms: StormState
     rotations: RotationState
     sidecars: SidecarState
+    rollouts: list[WorkloadRollout]
     clock: datetime | None
     began: datetime | None
     swept: datetime | None
@@ -65,6 +67,7 @@ class Ledger:
         self._storms = Storms(self._book, self._proxies)
         self._rotations = Rotations(self._book, self._proxies)
         self._sidecars = Sidecars(self._book, self._proxies)
+        self._rollouts = Rollouts()
         self._clock: datetime | None = None
         self._began: datetime | None = None
         self._swept: datetime | None = None
@@ -132,6 +135,10 @@ class Ledger:
         istiods.changed, istiods.gone = set(), set()
         return rows
 
+    def rollouts(self, since: datetime) -> list[WorkloadRollout]:
+        """What Kubernetes told of workloads that was going on at ``since`` or later."""
+        return self._rollouts.since(since)
+
     def namespace_of(self, pod: str) -> str | None:
         """The namespace of a pod of which only the name is known."""
         return self._proxies.namespace_of(pod)
@@ -162,6 +169,7 @@ class Ledger:
                 storms=self._storms.state,
                 rotations=self._rotations.state,
                 sidecars=self._sidecars.state,
+                rollouts=self._rollouts.state,
                 clock=self._clock,
                 began=self._began,
                 swept=self._swept,
@@ -184,6 +192,7 @@ class Ledger:
         self._pushes.state = state.pushes
         self._storms.state = state.storms
         self._rotations.state, self._sidecars.state = state.rotations, state.sidecars
+        self._rollouts.restore(state.rollouts)
         self._clock, self._began, self._swept = state.clock, state.began, state.swept
         self._istiods.restore(state.istiods)
         self.future, self.told = state.future, state.told
@@ -203,11 +212,15 @@ class Ledger:
         if self._swept is None or sweep > self._swept:
             self._proxies.evict(sweep)
             self._istiods.evict(sweep)
+            self._rollouts.trim(sweep)
             self._book.trim(sweep)
             self._swept = sweep
 
     def _take(self, event: Event) -> None:
-        self.told = self.told or event.kind != "proxy"
+        self.told = self.told or event.kind not in {"proxy", "workload-rollout"}
+        if event.kind == "workload-rollout":
+            self._rollouts.take(event)
+            return
         speaks = event.proxy is None or event.istiod is not None
         if speaks and self._istiods.note(event) and self._observed() >= WATCHED:
             self._takeovers.start(event, watched=self._observed(), inferred=True)
@@ -229,7 +242,7 @@ class Ledger:
         assert event.proxy is not None
         name = self._proxies.full_name(event.proxy)
         version = event.version or self._version_of(event)
-        if name != event.proxy or version != event.version:
+        if name is not event.proxy or version != event.version:
             event = event._replace(proxy=name, version=version)
         known = self._proxies.states.get(name)
         if event.proxy_version is not None:

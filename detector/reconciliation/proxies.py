@@ -42,6 +42,7 @@ MAX_TYPES = 12
 """Kinds of configuration remembered of a proxy: xDS has ten."""
 
 MAX_ERROR = 200
+MAX_TELLERS = 10_000
 
 
 class Before(NamedTuple):
@@ -67,7 +68,8 @@ class Proxies:
         self.changed: set[str] = set()
         self.stirred: set[str] = set()
         self.gone: set[str] = set()
-        self._namespaces: dict[str, str] = {}
+        self._namespaces: dict[str, str] | None = None  # by pod, once anybody asks
+        self._tellers: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
         self._versions: dict[str, str] = {}  # workload -> version its last pod connected to
         self._words: dict[str, str] = {}  # one copy of the words that thousands of proxies share
 
@@ -75,14 +77,13 @@ class Proxies:
         """Take over the states of a snapshot; all of them count as changed."""
         self.states = states
         self.changed, self.stirred, self.gone = set(states), set(), set()
-        for state in states.values():
+        for full, state in states.items():
+            state.name = full
             for name in ("version", "istiod", "revision", "node", "workload", "proxy_version"):
                 setattr(state, name, self._word(getattr(state, name)))
             state.pushed = {self._word(key) or "": time for key, time in state.pushed.items()}
             state.acked = {self._word(key) or "": time for key, time in state.acked.items()}
-            state.told_by = {
-                self._word(key) or "": self._word(by) or "" for key, by in state.told_by.items()
-            }
+            state.told_by = self._shared(state.told_by)
         self._index()
 
     def connect(self, event: Event) -> Before:
@@ -148,13 +149,19 @@ class Proxies:
         """Keep who told, and what an event says of the proxy itself."""
         source = event.source or "event"
         if state.told_by.get(event.kind) != source:
-            state.told_by[self._word(event.kind) or ""] = self._word(source) or ""
+            state.told_by = self._shared(state.told_by | {event.kind: source})
         if event.node is not None and event.node != state.node:
             state.node = self._word(event.node)
         if event.workload is not None and event.workload != state.workload:
             state.workload = self._word(event.workload)
         if event.proxy_version is not None and event.proxy_version != state.proxy_version:
             state.proxy_version = self._word(event.proxy_version)
+
+    def _shared(self, told_by: dict[str, str]) -> dict[str, str]:
+        """One dict for all proxies of which the same sources tell the same: it never changes."""
+        if len(self._tellers) > MAX_TELLERS:
+            self._tellers.clear()
+        return self._tellers.setdefault(tuple(sorted(told_by.items())), told_by)
 
     def _word(self, text: str | None) -> str | None:
         if text is None:
@@ -174,19 +181,26 @@ class Proxies:
             if bare is not None:
                 self.gone.add(pod)
             state = bare or ProxyState(seen=event.time)
+            state.name = name
             self.states[name] = state
             self.gone.discard(name)
-            if namespace:
+            if namespace and self._namespaces is not None:
                 self._namespaces[pod] = namespace
         return name, state
 
     def full_name(self, proxy: str) -> str:
         """A proxy's name; a bare pod name, as some shippers give, with its namespace if known."""
-        namespace = None if "." in proxy else self._namespaces.get(proxy)
+        known = self.states.get(proxy)
+        if known is not None:
+            return known.name
+        namespace = None if "." in proxy else self.namespace_of(proxy)
         return f"{proxy}.{namespace}" if namespace else proxy
 
     def namespace_of(self, pod: str) -> str | None:
         """The namespace in which a pod of this name was last seen."""
+        if self._namespaces is None:
+            parted = (_parted(name) for name in self.states)
+            self._namespaces = {one: namespace for one, namespace in parted if namespace}
         return self._namespaces.get(pod)
 
     def served(self, now: datetime, *, left_within: timedelta) -> set[str]:
@@ -239,8 +253,7 @@ class Proxies:
             self._index()
 
     def _index(self) -> None:
-        parted = (_parted(name) for name in self.states)
-        self._namespaces = {pod: namespace for pod, namespace in parted if namespace}
+        self._namespaces = None
         told = [
             (state.connected_at, name, state.version)
             for name, state in self.states.items()

@@ -15,7 +15,7 @@ SAME_CONNECTION = timedelta(seconds=2)
 LATE_END = timedelta(seconds=30)
 """How late istiod may notice that a proxy is gone: its keep-alive's interval and timeout."""
 
-MAX_RECONCILES = 6
+MAX_RECONCILES = 4
 
 
 class ProxyState(msgspec.Struct, omit_defaults=True):
@@ -27,6 +27,7 @@ class ProxyState(msgspec.Struct, omit_defaults=True):
     """
 
     seen: datetime
+    name: str = ""  # the one copy of it, for all windows that name the proxy
     connected: bool = False
     connected_at: datetime | None = None
     disconnected_at: datetime | None = None
@@ -42,7 +43,7 @@ class ProxyState(msgspec.Struct, omit_defaults=True):
     heard_at: datetime | None = None  # the newest line of its own
     error: str | None = None  # what it said when it last refused
     told_by: dict[str, str] = {}
-    reconciles: list[datetime] = []  # its own connections, oldest first, the last six
+    reconciles: list[datetime] = []  # its own connections, oldest first, the last four
 
     @property
     def pushed_at(self) -> datetime | None:

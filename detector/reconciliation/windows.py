@@ -79,7 +79,7 @@ class Draft(msgspec.Struct):
             to_version=self.to_version,
             revision=self.revision,
             expected=self.expected,
-            reconciled=dict(self.reconciled),
+            reconciled=dict(self.reconciled) if self.ended_at is None else self.reconciled,
             failed=len(self.refused),
             reason=self.reason,
             inferred=self.inferred,

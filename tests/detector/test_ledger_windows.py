@@ -287,3 +287,40 @@ def test_all_of_it_goes_on_after_a_restart() -> None:
         "sidecar-rollout",
     }
     assert ledger.all_windows() == whole.all_windows()
+
+
+def test_kubernetes_tells_of_an_upgrade_that_istiod_itself_does_not() -> None:
+    rows = [
+        *connects(20, 0, 1, None),
+        row(99, "control-plane-start", istiod="istiod-b", version="1.23.0", source="kubernetes"),
+        row(100, "control-plane-start", istiod="istiod-b", source="kubernetes"),
+        row(101, "control-plane-stop", istiod="istiod-a", source="kubernetes"),
+        *connects(20, 102, 0.2, None),
+    ]
+
+    (window,) = all_of(told(rows, 1000), "restart")
+
+    assert (seconds(window.started_at), window.to_version) == (99, "1.23.0")
+    assert len(window.reconciled) == 20
+
+
+def test_what_happens_to_a_workload_is_kept_for_those_who_look_for_another_cause() -> None:
+    def rollout(time: float, workload: str, reason: str) -> Row:
+        return row(time, "workload-rollout", workload=workload, reason=reason, source="kubernetes")
+
+    ledger = told(
+        [
+            rollout(100, "cart.shop", "ScalingReplicaSet: up"),
+            rollout(130, "cart.shop", "Killing"),
+            rollout(150, "web.shop", "BackOff"),
+            rollout(3000, "cart.shop", "ScalingReplicaSet: down"),
+        ],
+        3100,
+    )
+
+    told_of = [
+        (one.workload, seconds(one.started_at), one.events) for one in ledger.rollouts(at(0))
+    ]
+    assert told_of == [("cart.shop", 100, 2), ("web.shop", 150, 1), ("cart.shop", 3000, 1)]
+    assert [one.workload for one in ledger.rollouts(at(200))] == ["cart.shop"]
+    assert found(ledger) == []
