@@ -24,7 +24,7 @@ def ordinary(rows: float, slope: float, seed: int) -> list[float]:
     """A week of blocks whose rate above L is rows 10^(-slope L)."""
     rng = np.random.default_rng(seed)
     number = int(rows * 10 ** (-slope * 0.5))
-    return (0.5 + rng.exponential(1 / slope / np.log(10), number)).tolist()
+    return [0.5 + float(x) for x in rng.exponential(1 / slope / np.log(10), number)]
 
 
 def test_before_anything_was_seen_the_limit_is_that_of_all_rows_alarming_alone() -> None:
