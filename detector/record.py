@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from detector import clock
 from detector.store import Step, Store
 from detector.worker import Worker
 from pipelines.batch import Batch
 from pipelines.source import Offsets
+
+MARKS_KEPT = timedelta(hours=24)
+"""Marks that ended longer ago explain nothing any more; their windows stay in the store."""
 
 
 class Record:
@@ -51,6 +54,7 @@ class Record:
         """Write incidents, windows, state and positions in one transaction."""
         if self._store is None:
             return
+        self._worker.mark(self._store.marks(since=clock.now() - MARKS_KEPT))
         self._store.commit(
             Step(
                 incidents=self._worker.incidents,

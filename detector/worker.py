@@ -26,7 +26,7 @@ from detector.exemplars import ExemplarLog
 from detector.incidents import Change, IncidentBook
 from detector.moments import MomentLog
 from detector.naming import in_full, workloads
-from detector.reconciliation import Inference, Ledger
+from detector.reconciliation import Inference, Ledger, Mark
 from detector.rejects import RejectLog
 from detector.roster import Roster
 from detector.settings import Settings
@@ -124,6 +124,11 @@ class Worker:
         self.rejects.add(batch, parsed.rejects)
         self.exemplars.add(batch, parsed.access)
         return _reached(parsed.access["time"], parsed.control["time"])
+
+    def mark(self, marks: Sequence[Mark]) -> None:
+        """Let these be the changes that people announced."""
+        self.ledger.mark(list(marks))
+        self._near = None
 
     def add_events(self, events: pl.DataFrame) -> None:
         """Take in control-plane events, `pipelines.schema.CONTROL`, in any order."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from detector.reconciliation.inference import Inference
 from detector.reconciliation.ledger import Ledger
+from detector.reconciliation.marks import KINDS as MARK_KINDS
+from detector.reconciliation.marks import Mark
 from detector.reconciliation.rollouts import WorkloadRollout
 from detector.reconciliation.rows import (
     IstiodRow,
@@ -15,10 +17,12 @@ from detector.reconciliation.rows import (
 )
 
 __all__ = [
+    "MARK_KINDS",
     "Inference",
     "IstiodRow",
     "Ledger",
     "LedgerRows",
+    "Mark",
     "ProxyRow",
     "Stale",
     "WorkloadRollout",

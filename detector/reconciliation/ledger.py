@@ -7,6 +7,7 @@ the result does not depend on how a stream is cut into steps.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -14,15 +15,17 @@ import polars as pl
 
 from detector.reconciliation.events import Event, events_of
 from detector.reconciliation.istiods import Istiods, IstiodState
+from detector.reconciliation.marks import Mark, joined
 from detector.reconciliation.proxies import Before, Proxies
 from detector.reconciliation.proxy_state import SAME_CONNECTION, ProxyState
 from detector.reconciliation.pushes import Pushes, PushState
 from detector.reconciliation.rollouts import Rollouts, WorkloadRollout
 from detector.reconciliation.rotations import Rotations, RotationState
-from detector.reconciliation.rows import LedgerRows, connected_to, istiod_row, proxy_row
+from detector.reconciliation.rows import LedgerRows
 from detector.reconciliation.sidecars import Sidecars, SidecarState
 from detector.reconciliation.storms import Storms, StormState
 from detector.reconciliation.takeover import WATCHED, Takeovers, TakeoverState
+from detector.reconciliation.telling import Teller
 from detector.reconciliation.windows import BookState, WindowBook
 from detector.settings import Settings
 from detector.types import Window, WindowKind
@@ -32,8 +35,6 @@ FUTURE = timedelta(minutes=5)
 
 SWEEP = timedelta(minutes=10)
 _EPOCH = datetime.fromtimestamp(0, tz=UTC)
-STIR = timedelta(minutes=1)
-"""How often endpoints and signs of life alone make a proxy's row worth writing again."""
 
 
 class LedgerState(msgspec.Struct):
@@ -53,6 +54,7 @@ class LedgerState(msgspec.Struct):
     istiods: dict[str, IstiodState]
     future: int
     told: bool = False
+    marks: list[Mark] = []
 
 
 class Ledger:
@@ -71,9 +73,11 @@ class Ledger:
         self._clock: datetime | None = None
         self._began: datetime | None = None
         self._swept: datetime | None = None
-        self._stirred: datetime | None = None
         self._istiods = Istiods()
+        self._teller = Teller(self._proxies, self._istiods)
         self.future = 0
+        self._marks: list[Mark] = []
+        self._marked: list[Window] = []  # by changed marks, not told yet
         self.told = False  # whether anybody ever spoke of the control plane
 
     def step(self, events: pl.DataFrame, now: datetime) -> list[Window]:
@@ -92,7 +96,8 @@ class Ledger:
             self._advance(event.time)
             self._take(event)
         self._advance(now)
-        return self._book.changed()
+        changed, self._marked = [*self._book.changed(), *self._marked], []
+        return changed
 
     @property
     def proxies(self) -> Mapping[str, ProxyState]:
@@ -109,31 +114,10 @@ class Ledger:
         self._proxies.hear(self._proxies.full_name(proxy), time, workload)
 
     def take_rows(self) -> LedgerRows:
-        """The rows that changed since this was last asked.
-
-        A proxy of which only endpoints or signs of life are new is told once in ``STIR``: in a
-        mesh of thousands they come every few seconds.
-        """
-        proxies, istiods, now = self._proxies, self._istiods, self._clock
-        if now is not None and (self._stirred is None or now - self._stirred >= STIR):
-            proxies.changed |= proxies.stirred & proxies.states.keys()
-            proxies.stirred.clear()
-            self._stirred = now
-        names = sorted(proxies.changed & proxies.states.keys())
-        connected = connected_to(proxies.states.values()) if names or istiods.changed else {}
-        changed = istiods.changed | (connected.keys() & istiods.states.keys())
-        rows = LedgerRows(
-            proxies=[proxy_row(name, proxies.states[name]) for name in names],
-            gone=sorted(proxies.gone),
-            istiods=[
-                istiod_row(name, istiods.states[name], connected.get(name, 0))
-                for name in sorted(changed)
-            ],
-            gone_istiods=sorted(istiods.gone),
-        )
-        proxies.changed, proxies.gone = set(), set()
-        istiods.changed, istiods.gone = set(), set()
-        return rows
+        """The rows that changed since this was last asked; see `telling.Teller`."""
+        shown = {window.id for window in self.all_windows()}
+        merged = tuple(mark.id for mark in self._marks if mark.id not in shown)
+        return replace(self._teller.take(self._clock), merged=merged)
 
     def rollouts(self, since: datetime) -> list[WorkloadRollout]:
         """What Kubernetes told of workloads that was going on at ``since`` or later."""
@@ -145,11 +129,18 @@ class Ledger:
 
     def windows(self, since: datetime) -> list[Window]:
         """The windows that are open or whose effects reach beyond ``since``, by their start."""
-        return self._book.windows(since)
+        marks = [one for one in self._marks if one.ended_at is None or one.ended_at >= since]
+        return joined(self._book.windows(since), marks)
 
     def all_windows(self) -> list[Window]:
         """All windows that are remembered, those that are stuck being open, by their start."""
-        return self._book.all()
+        return joined(self._book.all(), self._marks)
+
+    def mark(self, marks: list[Mark]) -> None:
+        """Let these be all the changes that people announced; others are forgotten."""
+        if marks != self._marks:
+            fresh = [one for one in marks if one not in self._marks]
+            self._marks, self._marked = marks, joined([], fresh)
 
     def coverage(self, kind: WindowKind) -> float:
         """Share of the observed time within windows of a kind, their tails included (0 to 1)."""
@@ -176,6 +167,7 @@ class Ledger:
                 istiods=self._istiods.states,
                 future=self.future,
                 told=self.told,
+                marks=self._marks,
             )
         )
 
@@ -196,6 +188,7 @@ class Ledger:
         self._clock, self._began, self._swept = state.clock, state.began, state.swept
         self._istiods.restore(state.istiods)
         self.future, self.told = state.future, state.told
+        self._marks = state.marks
 
     def _advance(self, now: datetime) -> None:
         if self._clock is not None and now <= self._clock:

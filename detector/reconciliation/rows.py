@@ -72,6 +72,7 @@ class LedgerRows:
     gone: list[str]
     istiods: list[IstiodRow]
     gone_istiods: list[str]
+    merged: tuple[str, ...] = ()  # marks that are no windows of their own any more
 
 
 class Stale(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import Column, Index, Table
 
 from detector.reconciliation import IstiodRow, LedgerRows, ProxyRow
+from detector.store import tables
 from detector.store.tables import Instant, metadata
 
 CHUNK = 5_000
@@ -45,6 +46,9 @@ def write_ledger(connection: sa.Connection, rows: LedgerRows) -> None:
     _replace(connection, proxies, map(_proxy, rows.proxies))
     _delete(connection, istiods, rows.gone_istiods)
     _replace(connection, istiods, map(_istiod, rows.istiods))
+    if rows.merged:
+        windows = tables.windows
+        connection.execute(sa.delete(windows).where(windows.c.id.in_(rows.merged)))
 
 
 def read_proxies(

@@ -13,12 +13,13 @@ import sqlalchemy as sa
 from detector import clock, documents
 from detector.documents import IncidentDocument
 from detector.errors import StoreError
-from detector.reconciliation import LedgerRows
+from detector.reconciliation import LedgerRows, Mark
 from detector.settings import StoreSettings
 from detector.store import rows, tables
 from detector.store.database import READING, connect, our_errors
 from detector.store.lease import Lease, acquire, release, renew, this_process
 from detector.store.ledger_rows import write_ledger
+from detector.store.marks import read_marks
 from detector.store.migrate import migrate
 from detector.types import Cause, Incident, Status, Window
 
@@ -200,6 +201,11 @@ class Store:
             query = query.where(sa.or_(table.c.ended_at.is_(None), table.c.ended_at >= since))
         with self._reading() as connection:
             return [msgspec.json.decode(text, type=Window) for text in connection.scalars(query)]
+
+    def marks(self, *, since: datetime) -> list[Mark]:
+        """The changes that people announced and that had not ended by then."""
+        with self._reading() as connection:
+            return read_marks(connection, since)
 
     def close(self) -> None:
         """Release the lease and let go of the database; may be called twice.
