@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from benchmarks.detection.faults import Faults, Label, Story
+from benchmarks.detection.faults import Faults
 from benchmarks.detection.mesh import BUCKET_S, DAY, GATEWAY, REGIMES, Happening, Mesh
+from benchmarks.detection.story import Label, Story
 from pipelines.schema import ROLLUP
 
 START = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
