@@ -4,6 +4,7 @@ A section is a file of its own; `tree` puts them together.
 """
 
 from detector.settings.detection import DetectionSettings
+from detector.settings.istiod import IstiodSettings
 from detector.settings.kafka import KafkaSettings
 from detector.settings.report import RedactionSettings, ReportSettings
 from detector.settings.section import Section
@@ -14,6 +15,7 @@ from detector.settings.windows import WindowSettings
 
 __all__ = [
     "DetectionSettings",
+    "IstiodSettings",
     "KafkaSettings",
     "RedactionSettings",
     "ReportSettings",
