@@ -13,11 +13,11 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from detector.commands import demo, explain, lists, mark, proxies, replay, serve, signatures
+from detector.commands import demo, explain, lists, mark, poll, proxies, replay, serve, signatures
 from detector.commands.parser import Parser
 from detector.errors import PushwakeError
 
-_COMMANDS = (replay, serve, demo, explain, mark, proxies, signatures, lists)
+_COMMANDS = (replay, serve, demo, explain, mark, poll, proxies, signatures, lists)
 
 _EXAMPLES = """\
 examples:

@@ -10,7 +10,16 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from detector.types import Attribution, Cause, Incident, Signature, Status, Window, WindowKind
+from detector.types import (
+    Attribution,
+    Cause,
+    Incident,
+    Severity,
+    Signature,
+    Status,
+    Window,
+    WindowKind,
+)
 
 ANY = "*"
 UNKNOWN = "unknown"
@@ -69,6 +78,7 @@ class IncidentDocument(Document, frozen=True):
 
     id: str
     status: Status
+    severity: Severity  # the worst that it has been
     detected_at: datetime  # event time at which it could first be raised
     started_at: datetime
     ended_at: datetime | None
@@ -96,6 +106,7 @@ def document(incident: Incident) -> IncidentDocument:
     return IncidentDocument(
         id=incident.id,
         status=incident.status,
+        severity=incident.severity,
         detected_at=_utc(incident.detected_at),
         started_at=_utc(incident.started_at),
         ended_at=incident.ended_at and _utc(incident.ended_at),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 from detector import clock
 from detector.store import Step, Store
+from detector.timeline import notices
 from detector.worker import Worker
 from pipelines.batch import Batch
 from pipelines.source import Offsets
@@ -25,15 +27,20 @@ class Record:
         store: where to, if anywhere.
         worker: whose state is kept.
         every_s: seconds between two commits at the least.
+        tell: whether people are to be told of what is found. A replay, and the past that a new
+            worker reads to learn from, tell nobody; timelines are written all the same.
     """
 
-    def __init__(self, store: Store | None, worker: Worker, every_s: float) -> None:
+    def __init__(
+        self, store: Store | None, worker: Worker, every_s: float, *, tell: bool = False
+    ) -> None:
         self._store = store
         self._worker = worker
         self._every_s = every_s
         self._committed_s = clock.monotonic_s()
         self._offsets: dict[tuple[str, int], int] = {}
         self.resumed = False
+        self.tell = tell
 
     def resume(self) -> Offsets:
         """Restore the state of an earlier replay, if there is one; where to read on."""
@@ -55,30 +62,24 @@ class Record:
         if self._store is None:
             return
         self._worker.mark(self._store.marks(since=clock.now() - MARKS_KEPT))
-        self._store.commit(
-            Step(
-                incidents=self._worker.incidents,
-                windows=self._worker.windows,
-                states=self._worker.snapshot(),
-                ledger=self._worker.ledger.take_rows(),
-                offsets=self._offsets,
-                time=self._event_time(),
-            )
-        )
+        step = self._step()
+        self._store.commit(replace(step, states=self._worker.snapshot(), offsets=self._offsets))
         self._offsets = {}
         self._committed_s = clock.monotonic_s()
 
     def close(self) -> None:
         """Write what the last buckets, closed at the end of all input, have brought."""
         if self._store is not None:
-            self._store.commit(
-                Step(
-                    incidents=self._worker.incidents,
-                    windows=self._worker.windows,
-                    ledger=self._worker.ledger.take_rows(),
-                    time=self._event_time(),
-                )
-            )
+            self._store.commit(self._step())
 
-    def _event_time(self) -> datetime | None:
-        return self._worker.period[1] if self._worker.period else None
+    def _step(self) -> Step:
+        """What is new since the last step, but for state and read positions."""
+        incidents, entries = self._worker.incidents, self._worker.chronicle.take()
+        return Step(
+            incidents=incidents,
+            windows=self._worker.windows,
+            ledger=self._worker.ledger.take_rows(),
+            entries=entries,
+            notices=notices(entries, incidents) if self.tell else [],
+            time=self._worker.period[1] if self._worker.period else None,
+        )

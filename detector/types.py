@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 Cause = Literal["control-plane", "workload", "client", "unknown"]
 Status = Literal["open", "worsening", "recovering", "resolved"]
+Severity = Literal["info", "warning", "critical"]  # detector.incidents.severity
 WindowKind = Literal[
     "upgrade",  # istiod of another version takes over the proxies
     "revision",  # proxies move to another revision of the control plane: a canary, a tag's move
@@ -106,6 +107,7 @@ class Incident:
     signature: Signature | None = None
     exemplars: list[str] = field(default_factory=list)  # redacted lines
     last_alarm_at: datetime | None = None
+    severity: Severity = "info"  # the worst that it has been
 
     @property
     def excess(self) -> float:

@@ -26,10 +26,12 @@ from detector.exemplars import ExemplarLog
 from detector.incidents import Change, IncidentBook
 from detector.moments import MomentLog
 from detector.naming import in_full, workloads
+from detector.reached import reached
 from detector.reconciliation import Inference, Ledger, Mark
 from detector.rejects import RejectLog
 from detector.roster import Roster
 from detector.settings import Settings
+from detector.timeline import Chronicle
 from detector.types import Incident, Window, WindowKind
 from pipelines import schema
 from pipelines.batch import Batch
@@ -43,7 +45,6 @@ REVISE_SHARE = 0.2
 """Of an older incident's age between two looks: its answer hardly changes any more, and a fault
 of hours is looked at some twenty times instead of hundreds."""
 
-_SANE_SHARE = 0.99
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -77,6 +78,7 @@ class Worker:
         self.book = IncidentBook(detection)
         self.moments = MomentLog(self._history)
         self.exemplars = ExemplarLog(settings.redaction, formats)
+        self.chronicle = Chronicle()
         self.counts: Counter[str] = Counter()
         self._roster = Roster()
         self.rejects = RejectLog()
@@ -123,7 +125,7 @@ class Worker:
         self._take(parsed)
         self.rejects.add(batch, parsed.rejects)
         self.exemplars.add(batch, parsed.access)
-        return _reached(parsed.access["time"], parsed.control["time"])
+        return reached(parsed.access["time"], parsed.control["time"])
 
     def mark(self, marks: Sequence[Mark]) -> None:
         """Let these be the changes that people announced."""
@@ -148,6 +150,7 @@ class Worker:
         for incident in self.book.incidents:
             if incident.status != "resolved":
                 self._explain(incident)
+                self.chronicle.look(self._now, incident)
         return changes
 
     def snapshot(self) -> dict[str, bytes]:
@@ -161,6 +164,7 @@ class Worker:
             "book": self.book.snapshot(),
             "moments": self.moments.snapshot(),
             "exemplars": self.exemplars.snapshot(),
+            "chronicle": self.chronicle.snapshot(),
             "events": moment_log.packed(self._pending),
             "worker": msgspec.msgpack.encode((self._first, self._now, self._explained)),
         }
@@ -175,6 +179,7 @@ class Worker:
         self.book.restore(states["book"])
         self.moments.restore(states["moments"])
         self.exemplars.restore(states["exemplars"])
+        self.chronicle.restore(states["chronicle"])
         self._queue(moment_log.unpacked(states["events"]))
         self._first, self._now, self._explained = msgspec.msgpack.decode(
             states["worker"], type=tuple[datetime | None, datetime, dict[str, datetime]]
@@ -215,6 +220,7 @@ class Worker:
         self.exemplars.forget(self._now, self._history)
         known = {incident.id for incident in self.book.incidents}
         self._explained = {one: when for one, when in self._explained.items() if one in known}
+        self.chronicle.forget(known)
 
     def _step(self, bucket: Bucket) -> list[Change]:
         end = bucket.start + timedelta(seconds=self.bucket_s)
@@ -226,6 +232,9 @@ class Worker:
         for incident in self.book.incidents:
             if incident.id in changed or self._is_due(incident, end):
                 self._explain(incident)
+            if incident.id in changed or incident.status != "resolved":
+                self.chronicle.look(end, incident)
+        self.chronicle.note(end, changes)
         return changes
 
     def _is_due(self, incident: Incident, now: datetime) -> bool:
@@ -282,12 +291,3 @@ class Worker:
         if not windows and not self.ledger.told:
             return {}
         return {kind: self.ledger.coverage(kind) for kind in get_args(WindowKind)}
-
-
-def _reached(access: pl.Series, control: pl.Series) -> datetime | None:
-    """The event time that all but one in a hundred entries of a batch lie before or at."""
-    times = access if len(access) else control
-    if times.is_empty():
-        return None
-    value = times.to_physical().quantile(_SANE_SHARE, interpolation="lower")
-    return None if value is None else datetime.fromtimestamp(value / 1e6, tz=UTC)

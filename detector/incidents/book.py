@@ -25,7 +25,7 @@ from detector.incidents.grouping import belongs, under_way
 from detector.settings import DetectionSettings
 from detector.types import Incident, Verdict, Window
 
-ChangeKind = Literal["open", "join", "worsen", "recover", "resolve"]
+ChangeKind = Literal["open", "join", "worsen", "recover", "relapse", "resolve"]
 GROWING = 2  # buckets without an alarm after which an incident no longer counts as growing
 KEPT = 1000  # resolved incidents remembered; the store holds them all
 
@@ -153,9 +153,10 @@ class IncidentBook:
             incident.status = "worsening"
             return Change("worsen", incident, f"{incident.excess:.0f} errors beyond expectation")
         stopped = incident.status == "worsening" and quiet >= GROWING * self._step
-        if incident.status == "recovering" or stopped:
+        before = incident.status
+        if before == "recovering" or stopped:
             incident.status = "open"
-        return None
+        return Change("relapse", incident, "alarms again") if before == "recovering" else None
 
     def _forget(self) -> None:
         """Keep the latest `KEPT` resolved incidents."""

@@ -12,6 +12,7 @@ import msgspec
 
 from detector.engine import Engine
 from detector.engine.series import CONTROL_SIGNALS
+from detector.incidents.severity import severity, worse
 from detector.types import Attribution, Incident, Series, Verdict
 
 WORSE = 2.0  # times the excess at the last notice
@@ -159,6 +160,8 @@ class Case:
         incident.expected = sum(member.expected for member in heard)
         incident.requests = max(sum(edges.values()), incident.errors)
         incident.upper = incident.expected + math.hypot(*(member.slack for member in heard))
+        now = severity(incident.excess, incident.requests)
+        incident.severity = worse(incident.severity, now)
         order = sorted(self.members.values(), key=lambda m: (m.expected - m.errors, m.series))
         incident.series = [member.series for member in order]
 

@@ -17,7 +17,7 @@ from detector.reconciliation.events import Event, events_of
 from detector.reconciliation.istiods import Istiods, IstiodState
 from detector.reconciliation.marks import Mark, joined
 from detector.reconciliation.proxies import Before, Proxies
-from detector.reconciliation.proxy_state import SAME_CONNECTION, ProxyState
+from detector.reconciliation.proxy_state import SAME_CONNECTION, ProxyState, is_news
 from detector.reconciliation.pushes import Pushes, PushState
 from detector.reconciliation.rollouts import Rollouts, WorkloadRollout
 from detector.reconciliation.rotations import Rotations, RotationState
@@ -215,7 +215,8 @@ class Ledger:
             self._rollouts.take(event)
             return
         speaks = event.proxy is None or event.istiod is not None
-        if speaks and self._istiods.note(event) and self._observed() >= WATCHED:
+        first = speaks and self._istiods.note(event)
+        if first and event.kind not in {"sync", "notice"} and self._observed() >= WATCHED:
             self._takeovers.start(event, watched=self._observed(), inferred=True)
         if event.proxy is not None:
             self._take_of_proxy(event)
@@ -238,6 +239,8 @@ class Ledger:
         if name is not event.proxy or version != event.version:
             event = event._replace(proxy=name, version=version)
         known = self._proxies.states.get(name)
+        if event.kind == "sync" and is_news(known, event):
+            event = event._replace(kind="connect")
         if event.proxy_version is not None:
             self._sidecars.hear(event, known.proxy_version if known is not None else None)
         if event.kind == "rotation":

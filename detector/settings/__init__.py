@@ -4,6 +4,8 @@ A section is a file of its own; `tree` puts them together.
 """
 
 from detector.settings.detection import DetectionSettings
+from detector.settings.istiod import IstiodSettings
+from detector.settings.kafka import KafkaSettings
 from detector.settings.report import RedactionSettings, ReportSettings
 from detector.settings.section import Section
 from detector.settings.signatures import SignatureSettings
@@ -14,6 +16,8 @@ from detector.settings.windows import WindowSettings
 
 __all__ = [
     "DetectionSettings",
+    "IstiodSettings",
+    "KafkaSettings",
     "RedactionSettings",
     "ReportSettings",
     "Section",

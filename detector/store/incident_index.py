@@ -158,6 +158,7 @@ def _names(document: IncidentDocument) -> set[tuple[str, str]]:
         *(("source", name) for name in document.sources),
         *(("namespace", space) for space in _namespaces(document)),
         *(("code" if one.isdecimal() else "flag", one) for one in document.signals),
+        ("severity", document.severity),
         *([("window", window.id)] if window else []),
         *([("fault", fault.id)] if fault else []),
     }

@@ -22,6 +22,8 @@ from detector.store.lease import Lease, acquire, release, renew, this_process
 from detector.store.ledger_rows import write_ledger
 from detector.store.marks import read_marks
 from detector.store.migrate import migrate
+from detector.store.outbox import entries_of, put_entries, put_notices
+from detector.timeline import Entry, Notice
 from detector.types import Cause, Incident, Status, Window
 
 
@@ -35,6 +37,8 @@ class Step:
     offsets: Mapping[tuple[str, int], int] = field(default_factory=dict)  # next to read
     rejects: Mapping[str, int] = field(default_factory=dict)  # by reason, new in this step
     ledger: LedgerRows | None = None  # proxies and istiods that changed
+    entries: Sequence[Entry] = ()  # of the incidents' timelines
+    notices: Sequence[Notice] = ()  # to be told; of incidents that are in this step or before
     time: datetime | None = None  # event time up to which everything is decided
 
 
@@ -105,6 +109,8 @@ class Store:
             renew(connection, self._lease, now=self._now(), where=self._where)
             rows.put_incidents(connection, step.incidents)
             put_names(connection, step.incidents)
+            put_entries(connection, step.entries)
+            put_notices(connection, step.notices, self._now())
             rows.put(connection, tables.windows, map(rows.window_row, step.windows))
             rows.put(
                 connection,
@@ -194,6 +200,11 @@ class Store:
         with self._reading() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else (documents.decode(row.document), row.revision)
+
+    def timeline(self, incident_id: str) -> list[Entry]:
+        """What changed when in the life of an incident, the oldest change first."""
+        with self._reading() as connection:
+            return entries_of(connection, incident_id)
 
     def windows(self, *, since: datetime | None = None) -> list[Window]:
         """Reconciliation windows by start; with ``since``, those that had not ended by then."""

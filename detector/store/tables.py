@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
-from sqlalchemy import Column, ForeignKey, Index, Table
+from sqlalchemy import Column, Index, Table
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
@@ -59,18 +59,6 @@ windows = Table(
     Column("ended_at", Instant),
     Column("document", sa.Text, nullable=False),  # detector.types.Window as JSON
     Index(None, "started_at"),
-)
-
-outbox = Table(
-    "outbox",
-    metadata,
-    Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    Column("incident_id", sa.String, ForeignKey("incidents.id"), nullable=False),
-    Column("incident_revision", sa.Integer, nullable=False),
-    Column("reason", sa.String, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("sent_at", Instant),
-    Index(None, "sent_at"),
 )
 
 states = Table(

@@ -37,6 +37,7 @@ WINDOW = Window(
 INCIDENT = IncidentDocument(
     id="0a1b2c3d4e5f",
     status="resolved",
+    severity="critical",
     detected_at=NOON + timedelta(seconds=30),
     started_at=NOON + timedelta(seconds=20),
     ended_at=NOON + timedelta(minutes=4),

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from detector.documents import IncidentDocument
 from detector.store.incident_index import Place, Told, Wanted, find_incidents, one_incident
-from detector.types import Cause, Status
+from detector.types import Cause, Severity, Status
 from detector.web import answers, cursors, examples
 from detector.web.parameters import Paged, Query, read
 from detector.web.problems import not_found
@@ -29,6 +29,9 @@ class IncidentQuery(Paged, frozen=True):
 
     status: Annotated[tuple[Status, ...], Meta(description="In one of these states.")] = ()
     cause: Annotated[tuple[Cause, ...], Meta(description="Attributed to one of these.")] = ()
+    severity: Annotated[
+        tuple[Severity, ...], Meta(description="The worst that it has been is one of these.")
+    ] = ()
     service: Annotated[tuple[Name, ...], Meta(description="Host of a service that fails.")] = ()
     source: Annotated[tuple[Name, ...], Meta(description="A caller, workload.namespace.")] = ()
     namespace: Annotated[tuple[Name, ...], Meta(description="Of a service or a caller.")] = ()
@@ -57,6 +60,7 @@ def wanted(query: IncidentQuery) -> Wanted:
         status=query.status,
         cause=query.cause,
         names={
+            "severity": query.severity,
             "service": query.service,
             "source": query.source,
             "namespace": query.namespace,

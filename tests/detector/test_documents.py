@@ -69,6 +69,7 @@ def test_a_document_is_the_contract_at_the_edge_field_by_field() -> None:
     assert json.loads(text) == {
         "id": "i1",
         "status": "open",
+        "severity": "info",
         "detected_at": "2026-03-01T12:00:15.250000Z",
         "started_at": "2026-03-01T12:00:05.250000Z",
         "ended_at": "2026-03-01T12:01:05.250000Z",

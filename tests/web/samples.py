@@ -57,6 +57,7 @@ def sample_incident(
         attribution=Attribution(cause, window, 0.9, ["evidence"], ["against"]),
         signature=Signature("routes-first", "Routes first", "Wait") if n % 2 else None,
         exemplars=[LINE],
+        severity="critical" if n == 4 else "warning",
     )
 
 

@@ -46,6 +46,7 @@ def test_pages_of_any_size_give_every_incident_once_and_in_order(
         ({"status": "open"}, {8}),
         ({"status": ["open", "worsening"]}, {8, 9}),
         ({"cause": "workload"}, {8}),
+        ({"severity": "critical"}, {4}),
         ({"service": "pay.bank"}, {9}),
         ({"source": "web.front"}, {10}),
         ({"namespace": "bank"}, {9}),

@@ -36,18 +36,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_windows"),
     )
     op.create_index("ix_windows_started_at", "windows", ["started_at"])
-    op.create_table(
-        "outbox",
-        sa.Column("id", sa.Integer, autoincrement=True, nullable=False),
-        sa.Column("incident_id", sa.String, nullable=False),
-        sa.Column("incident_revision", sa.Integer, nullable=False),
-        sa.Column("reason", sa.String, nullable=False),
-        sa.Column("created_at", _TIME, nullable=False),
-        sa.Column("sent_at", _TIME),
-        sa.PrimaryKeyConstraint("id", name="pk_outbox"),
-        sa.ForeignKeyConstraint(["incident_id"], ["incidents.id"], name="fk_outbox_incident_id"),
-    )
-    op.create_index("ix_outbox_sent_at", "outbox", ["sent_at"])
     _create_progress()
 
 

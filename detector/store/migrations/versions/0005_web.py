@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "web"
-down_revision = "marks"
+down_revision = "timeline"
 
 
 def upgrade() -> None:
