@@ -250,7 +250,7 @@ class Ledger:
         if event.kind == "rotation":
             self._rotations.rotate(event, known)
         if event.kind == "connect":
-            self._skews.connect(event)
+            self._skews.connect(name, event)
             before = self._proxies.connect(event)
             if before.fresh and not self._takeovers.connect(event, before) and before.known:
                 self._storms.reconnect(event, before, observed=self._observed())

@@ -6,8 +6,9 @@ agents with one and the same distance, seconds or more, it is not the connection
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from statistics import median
+from typing import NamedTuple
 
 from detector.reconciliation.events import Event
 
@@ -25,29 +26,41 @@ MAX_ISTIODS = 256
 _OWN = frozenset({"agent-log"})
 
 
+class _Telling(NamedTuple):
+    time: datetime
+    own: bool
+    istiod: str | None
+
+
 class Skews:
     """Distances between the two tellings, by istiod; the newest ones."""
 
     def __init__(self) -> None:
         self.state: dict[str, list[float]] = {}
-        self._told: dict[str, tuple[Event, bool]] = {}  # proxy -> its last connect, and who told
+        self._told: dict[str, _Telling] = {}  # of each proxy's last connect that one alone told
+        self._swept: datetime | None = None
 
-    def connect(self, event: Event) -> None:
-        """A connection was told (``event.proxy`` is set)."""
-        assert event.proxy is not None
-        own = event.source in _OWN
-        other = self._told.get(event.proxy)
-        if other is None or other[1] == own or event.time - other[0].time > REACH:
-            if len(self._told) > 100_000:
-                self._told.clear()
-            self._told[event.proxy] = event, own
+    def connect(self, name: str, event: Event) -> None:
+        """A connection of the proxy ``name`` was told."""
+        telling = _Telling(event.time, event.source in _OWN, event.istiod)
+        other = self._told.pop(name, None)
+        if other is None or other.own == telling.own or telling.time - other.time > REACH:
+            self._told[name] = telling
+            self._sweep(event.time)
             return
-        del self._told[event.proxy]
-        distance = (event.time - other[0].time).total_seconds()
-        istiod = (other[0] if own else event).istiod or ""
+        own, istiods = (telling, other) if telling.own else (other, telling)
+        istiod = istiods.istiod or ""
         if istiod not in self.state and len(self.state) >= MAX_ISTIODS:
             self.state.clear()
-        self.state[istiod] = [*self.state.get(istiod, []), distance if own else -distance][-KEPT:]
+        distance = (own.time - istiods.time).total_seconds()
+        self.state[istiod] = [*self.state.get(istiod, []), distance][-KEPT:]
+
+    def _sweep(self, now: datetime) -> None:
+        """Forget what nobody else will tell any more; where only one source tells, that is all."""
+        if self._swept is not None and now - self._swept < REACH:
+            return
+        self._swept = now
+        self._told = {name: one for name, one in self._told.items() if now - one.time <= REACH}
 
     def of(self, istiod: str) -> float | None:
         """Seconds by which the agents' clocks are ahead of an istiod's; None if they agree."""
