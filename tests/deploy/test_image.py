@@ -20,7 +20,7 @@ def instructions(name: str) -> list[str]:
 
 
 def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
-    command = [BINARIES / "hadolint", "--failure-threshold", "style", ROOT / "Dockerfile"]
+    command = [str(BINARIES / "hadolint"), "--failure-threshold", "style", str(ROOT / "Dockerfile")]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout) == (0, "")
 

@@ -40,7 +40,8 @@ def everywhere() -> list[Process]:
 
 
 def validated(paths: list[Path], version: str) -> subprocess.CompletedProcess[str]:
-    command = [BINARIES / "kubernetes-validate", "-k", version, "--strict", "--quiet", *paths]
+    command = [str(BINARIES / "kubernetes-validate"), "-k", version, "--strict", "--quiet"]
+    command += map(str, paths)
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -104,9 +105,7 @@ def test_selectors_find_their_pods_and_ports_have_their_names(overlay: str) -> N
 def test_the_network_policy_lets_in_what_services_offer_and_nothing_else(overlay: str) -> None:
     found = kustomized(overlay)
     (policy,) = of_kind(found, "NetworkPolicy")
-    opened = {
-        port["port"] for rule in policy["spec"]["ingress"] for port in rule.get("ports", ())
-    }
+    opened = {port["port"] for rule in policy["spec"]["ingress"] for port in rule.get("ports", ())}
     offered = {
         port["targetPort"] for one in of_kind(found, "Service") for port in one["spec"]["ports"]
     }
