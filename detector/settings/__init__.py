@@ -11,6 +11,7 @@ from detector.settings.section import Section
 from detector.settings.signatures import SignatureSettings
 from detector.settings.store import StoreSettings
 from detector.settings.tree import Setting, Settings, describe
+from detector.settings.web import WebSettings
 from detector.settings.windows import WindowSettings
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Settings",
     "SignatureSettings",
     "StoreSettings",
+    "WebSettings",
     "WindowSettings",
     "describe",
 ]

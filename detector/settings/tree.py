@@ -20,6 +20,7 @@ from detector.settings.report import RedactionSettings, ReportSettings
 from detector.settings.section import Section
 from detector.settings.signatures import SignatureSettings
 from detector.settings.store import StoreSettings
+from detector.settings.web import WebSettings
 from detector.settings.windows import WindowSettings
 
 
@@ -40,6 +41,9 @@ class Settings(Section, frozen=True):
         SignatureSettings, Meta(description="Which known faults are looked for.")
     ] = SignatureSettings()
     store: Annotated[StoreSettings, Meta(description="Where state is kept.")] = StoreSettings()
+    web: Annotated[
+        WebSettings, Meta(description="How the web process listens and what it allows.")
+    ] = WebSettings()
     report: Annotated[ReportSettings, Meta(description="What the report shows.")] = ReportSettings()
     redaction: Annotated[
         RedactionSettings, Meta(description="What exemplars may show of a log line.")
