@@ -155,9 +155,16 @@ def test_a_lab_that_is_killed_leaves_no_process_port_or_file(tmp_path: Path) -> 
 
 
 def test_a_failure_inside_leaves_nothing_either(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), Lab(Options(rate=5)) as running:
-        folder = str(running.folder)
-        _ = 1 / 0
+    folder = ""
+
+    def fail() -> None:
+        nonlocal folder
+        with Lab(Options(rate=5)) as running:
+            folder = str(running.folder)
+            _ = 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
 
     assert processes_of(folder) == []
     assert not Path(folder).exists()
