@@ -73,7 +73,7 @@ def fill(address: str, values: Sequence[bytes]) -> None:
         KafkaProducer(bootstrap_servers=address, linger_ms=50, compression_type="lz4")
     ) as producer:
         for number, value in enumerate(values):
-            producer.send(TOPIC, value=value, partition=number * PARTITIONS // len(values))
+            producer.send(TOPIC, value=value, partition=number % PARTITIONS)
         producer.flush()
 
 
