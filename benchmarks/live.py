@@ -42,7 +42,7 @@ class Cost(NamedTuple):
     """Of one reader."""
 
     cpu_s: float
-    peak_mib: float
+    peak_mib: float = 0.0
 
 
 def main() -> None:
@@ -91,11 +91,18 @@ def _bare(address: str, count: int) -> Cost:
                     size += sum(len(record.value) for record in records)
         os._exit(0)
     _, _, used = os.wait4(pid, 0)
-    return _cost(used)
+    return Cost(_cpu_s(used))
 
 
-def _cost(used: resource.struct_rusage) -> Cost:
-    return Cost(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+def _cpu_s(used: resource.struct_rusage) -> float:
+    return used.ru_utime + used.ru_stime
+
+
+def _peak_mib(pid: int) -> float:
+    """Of the running process: what `wait4` reports counts the parent's memory at the fork, too."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) / 1024
 
 
 def _pushwake(address: str, store: Path, count: int) -> Cost:
@@ -106,9 +113,10 @@ def _pushwake(address: str, store: Path, count: int) -> Cost:
     deadline = time.monotonic() + LIMIT_S
     while _read(url) < count and time.monotonic() < deadline:
         time.sleep(0.2)
+    peak = _peak_mib(process.pid)
     process.terminate()
     _, _, used = os.wait4(process.pid, 0)
-    return _cost(used)
+    return Cost(_cpu_s(used), peak)
 
 
 def _read(url: str) -> int:
