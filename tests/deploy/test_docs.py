@@ -73,7 +73,7 @@ def test_every_link_leads_somewhere(path: Path) -> None:
 
 def test_every_exit_code_is_explained() -> None:
     rows = re.findall(r"^\| (\d+) \|", (DOCS / "operating.md").read_text(), re.MULTILINE)
-    kinds = [PushwakeError, *PushwakeError.__subclasses__()]
+    kinds: list[type[PushwakeError]] = [PushwakeError, *PushwakeError.__subclasses__()]
     assert {kind.exit_code for kind in kinds} <= {int(code) for code in rows}
 
 
