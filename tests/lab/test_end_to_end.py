@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from detector.clock import now
 from detector.truth import Score, read_truth, score
 from lab.running import Kafka, Lab, Options
 from lab.scenarios import SCENARIOS
@@ -83,7 +84,7 @@ def watch(base: str, until: Callable[[], bool]) -> datetime | None:
     while True:
         ended = until()
         if incidents(base):
-            return datetime.now(UTC)
+            return now()
         if ended:
             return None
         time.sleep(0.5)
@@ -131,7 +132,7 @@ def test_what_happens_to_a_mesh_is_told_by_the_server_while_it_happens(
         told = [one.result() for one in running]
 
     with capsys.disabled():
-        print("", *told, sep="\n")  # recall, cause and time to detect, for whoever reads the log
+        sys.stdout.write("\n" + "".join(f"{seen}\n" for seen in told))
     results = {seen.scenario: seen.result for seen in told}
     assert all(result.recall in {None, 1.0} for result in results.values())
     assert all(result.attribution in {None, 1.0} for result in results.values())
