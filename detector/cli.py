@@ -24,11 +24,12 @@ from detector.commands import (
     run,
     serve,
     signatures,
+    traffic,
 )
 from detector.commands.parser import Parser
 from detector.errors import PushwakeError
 
-_COMMANDS = (run, serve, replay, demo, explain, mark, poll, proxies, signatures, lists)
+_COMMANDS = (run, serve, replay, demo, explain, mark, poll, proxies, signatures, lists, traffic)
 
 _EXAMPLES = """\
 examples:
