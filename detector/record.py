@@ -100,6 +100,7 @@ class Record:
             ledger=self._worker.ledger.take_rows(),
             entries=entries,
             notices=self._notices(entries, incidents),
+            details=self._worker.details.take(),
             time=self._worker.period[1] if self._worker.period else None,
         )
 
