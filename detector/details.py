@@ -87,4 +87,4 @@ def coarser(moments: pl.DataFrame, most: int) -> pl.DataFrame:
 
 def _summed(rows: pl.DataFrame, names: list[str], like: pl.DataFrame) -> pl.DataFrame:
     sums = rows.group_by(names, maintain_order=True).agg(pl.col("count").sum())
-    return sums.select(like.columns).cast(dict(like.schema)).sort("time", maintain_order=True)
+    return sums.select(like.columns).cast(like.schema).sort("time", maintain_order=True)
