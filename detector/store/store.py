@@ -42,6 +42,7 @@ class Step:
     notices: Sequence[Notice] = ()  # to be told; of incidents that are in this step or before
     details: Mapping[str, bytes] = field(default_factory=dict)  # by incident, detector.details
     time: datetime | None = None  # event time up to which everything is decided
+    first: datetime | None = None  # event time at which judging began
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class Store:
             rows.add_rejects(connection, step.rejects)
             if step.ledger is not None:
                 write_ledger(connection, step.ledger)
-            rows.count_step(connection, step.time)
+            rows.count_step(connection, step.time, step.first)
 
     def renew(self) -> None:
         """Keep the lease while there is nothing to commit.
