@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -62,7 +63,7 @@ def send(request: Request, name: str) -> Response:
     return Response(body, media_type=found.media_type, headers=headers)
 
 
-_MADE = {
+_MADE: dict[str, Callable[[], str]] = {
     "pages.css": lambda: template_text("report.css") + template_text("pages.css", _OURS),
     "theme.js": lambda: template_text("theme.js", _OURS),
     "pages.js": lambda: template_text("pages.js", _OURS),
