@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
 
 from detector.details import unpack
@@ -14,6 +13,7 @@ from detector.report.theme import Theme
 from detector.store.impact import details_of, shares_of
 from detector.store.incident_index import one_incident
 from detector.store.outbox import entries_of
+from detector.store.shared import Connection
 from detector.store.window_rows import find_windows, one_window
 from detector.types import Incident, Window
 from detector.web.pages.html import PageRoute, page
@@ -72,7 +72,7 @@ def picture(request: Request, incident_id: str, theme: Theme = "light") -> Respo
 
 
 def _read(
-    connection: sa.Connection, incident_id: str, *, exemplars: bool
+    connection: Connection, incident_id: str, *, exemplars: bool
 ) -> tuple[IncidentDetail, list[Window]]:
     """An incident with the counts behind it, and the windows near it."""
     told = one_incident(connection, incident_id)

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import sqlalchemy as sa
-
 from detector.report import charts, phrases
 from detector.report.chartdata import Span
 from detector.report.incident_view import ChartView
 from detector.settings import Settings
 from detector.store.impact import costs_of
 from detector.store.incident_index import Told, Wanted, count_incidents, find_incidents
+from detector.store.shared import Connection
 from detector.store.window_rows import find_windows, one_window
 from detector.types import Incident, Status, Window
 from detector.web.pages.pulse import Pulse, take_pulse
@@ -63,7 +62,7 @@ class Overview:
     period: str
 
 
-def read_overview(connection: sa.Connection, settings: Settings) -> Overview:
+def read_overview(connection: Connection, settings: Settings) -> Overview:
     """The state of the mesh as of the last step."""
     pulse = take_pulse(connection, settings)
     live = find_incidents(connection, Wanted(status=LIVE), limit=SHOWN)
@@ -86,7 +85,7 @@ def read_overview(connection: sa.Connection, settings: Settings) -> Overview:
     )
 
 
-def reconciliations(connection: sa.Connection, windows: Sequence[Window]) -> list[Reconciliation]:
+def reconciliations(connection: Connection, windows: Sequence[Window]) -> list[Reconciliation]:
     """Windows with what they cost."""
     costs: dict[str, float] = {}
     for cost in costs_of(connection, [one.id for one in windows]):
@@ -94,7 +93,7 @@ def reconciliations(connection: sa.Connection, windows: Sequence[Window]) -> lis
     return [Reconciliation(one, costs.get(one.id, 0.0)) for one in windows]
 
 
-def _worst(connection: sa.Connection, live: Sequence[Told]) -> Incident | None:
+def _worst(connection: Connection, live: Sequence[Told]) -> Incident | None:
     told = max(live, key=lambda one: one.document.excess, default=None)
     if told is None:
         return None
@@ -102,7 +101,7 @@ def _worst(connection: sa.Connection, live: Sequence[Told]) -> Incident | None:
     return incident_of(told.document, one_window(connection, window.id) if window else None)
 
 
-def _timeline(connection: sa.Connection, pulse: Pulse) -> tuple[ChartView | None, str]:
+def _timeline(connection: Connection, pulse: Pulse) -> tuple[ChartView | None, str]:
     """The last hours at a glance; nothing when nothing happened in them."""
     end = pulse.as_of
     since = end - PERIODS[-1]

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-import sqlalchemy as sa
-
 from detector import clock
 from detector.settings import Settings
 from detector.store.progress import Progress, read_progress
+from detector.store.shared import Connection
 
 Mood = Literal["empty", "resting", "silent", "learning", "live"]
 
@@ -32,7 +31,7 @@ class Pulse:
         return self.time or clock.now()
 
 
-def take_pulse(connection: sa.Connection, settings: Settings) -> Pulse:
+def take_pulse(connection: Connection, settings: Settings) -> Pulse:
     """The state of worker and input at this moment."""
     now = clock.now()
     told = read_progress(connection)
