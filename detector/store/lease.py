@@ -10,6 +10,7 @@ import os
 import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -17,6 +18,8 @@ from detector.errors import LeaseLostError, StoreBusyError
 from detector.store.tables import lease
 
 _ROW = 1
+NOBODY = ""
+"""Owner of a lease that was let go of; one that ran out keeps the name of who had it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,20 @@ class Lease:
     owner: str
     epoch: int
     length: timedelta
+
+
+class Holder(NamedTuple):
+    """Who has the lease, as it stands in the store."""
+
+    owner: str
+    epoch: int
+    expires_at: datetime
+
+
+def holder(connection: sa.Connection) -> Holder | None:
+    """Who has, or last had, the lease; None when nobody ever did."""
+    row = connection.execute(sa.select(lease).where(lease.c.id == _ROW)).one_or_none()
+    return None if row is None else Holder(row.owner, row.epoch, row.expires_at)
 
 
 def this_process() -> str:
@@ -76,7 +93,7 @@ def renew(connection: sa.Connection, held: Lease, *, now: datetime, where: str) 
 
 def release(connection: sa.Connection, held: Lease, *, now: datetime) -> None:
     """Let the next one in at once; without effect when the lease is lost already."""
-    connection.execute(_mine(held).values(expires_at=now))
+    connection.execute(_mine(held).values(owner=NOBODY, expires_at=now))
 
 
 def _mine(held: Lease) -> sa.Update:
