@@ -148,10 +148,9 @@ class Engine:
         """
         cat, rate = self.catalogue, self.catalogue.rates.rate()
         edge, size = cat.ties.edge, requests.size
-        failures, share = (
-            np.bincount(edge, weights=np.where(edge > 0, one, 0.0), minlength=size)
-            for one in (errors, rate)
-        )
+        own = edge > 0
+        failures = np.bincount(edge[own], weights=errors[own], minlength=size).astype(np.float64)
+        share = np.bincount(edge[own], weights=rate[own], minlength=size).astype(np.float64)
         requests = cat.volumes.advance(requests, failures, share, index)
         cat.exposure.advance(cat.spans.at % DEPTH, requests)
         judged = cat.exposure.judged()[edge]
@@ -159,10 +158,10 @@ class Engine:
         expected = np.where(judged, rate * exposure, 0.0)
         counted = np.where(judged, errors, 0.0)
         modest = cat.modest()
-        own, told = np.where(modest, expected, 0.0), np.where(modest, counted, 0.0)
+        mine, told = np.where(modest, expected, 0.0), np.where(modest, counted, 0.0)
         for parents in cat.ties.parents:
-            expected += np.bincount(parents, weights=own, minlength=own.size)
-            counted += np.bincount(parents, weights=told, minlength=own.size)
+            expected += np.bincount(parents, weights=mine, minlength=mine.size)
+            counted += np.bincount(parents, weights=told, minlength=mine.size)
         expected[0] = counted[0] = 0.0
         cat.spans.advance(counted, expected)
         errors[:] = np.maximum(errors, counted)
