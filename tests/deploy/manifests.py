@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -37,6 +38,14 @@ def tool(name: str) -> str:
     if path is None:
         missing(name, "is not installed")
     return path
+
+
+@cache
+def commands() -> frozenset[str]:
+    """The commands that ``pushwake`` has."""
+    program = [str(BINARIES / "pushwake"), "--help"]
+    shown = subprocess.run(program, capture_output=True, text=True, check=True, timeout=60).stdout
+    return frozenset(re.findall(r"^    ([a-z-]+)\b", shown, re.MULTILINE))
 
 
 @cache

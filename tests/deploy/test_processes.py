@@ -14,6 +14,7 @@ from tests.deploy.manifests import (
     BINARIES,
     KUBERNETES,
     Process,
+    commands,
     documents,
     environment,
     processes,
@@ -38,13 +39,6 @@ def surroundings(process: Process, folder: Path) -> dict[str, str]:
     told = environment(process, {})
     address = told["PUSHWAKE_STORE__URL"].replace("/var/lib/pushwake", str(folder))
     return {**told, "PUSHWAKE_STORE__URL": address}
-
-
-def commands() -> str:
-    run = subprocess.run(
-        [BINARIES / "pushwake", "--help"], capture_output=True, text=True, check=True
-    )
-    return run.stdout
 
 
 @pytest.mark.parametrize("process", STATEFUL, ids=lambda one: str(one.name))
