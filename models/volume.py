@@ -1,12 +1,12 @@
 """How much traffic is usual on an edge, and whether what is logged of it can be believed.
 
 Failures are counted out of requests. When successes stop being logged (a telemetry filter keeps
-errors only, a sampling rate was cut), the exposure collapses while errors go on, and every habitual
-error would look like an outage. So for each edge the usual number of successes a bucket is kept,
-``u`` (forgetting, half-life `MEMORY`), beside the recent one, ``g`` (a mean over as many buckets as it
-takes to see twenty, six at the most). Where
-``g < u / 3`` the traffic has *collapsed*, ``u`` is frozen, and two explanations are weighed by the
-likelihood ratio of Poisson counts of the failures ``f`` that came since::
+errors only, a sampling rate was cut), the exposure collapses while errors go on, and every
+habitual error would look like an outage. So for each edge the usual number of successes a bucket
+is kept, ``u`` (forgetting, half-life `MEMORY`), beside the recent one, ``g`` (a mean over as many
+buckets as it takes to see twenty, six at the most). Where ``g < u / 3`` the traffic has
+*collapsed*, ``u`` is frozen, and two explanations are weighed by the likelihood ratio of Poisson
+counts of the failures ``f`` that came since::
 
     L = sum f ln(u / g) - p (u - g)          p = the edge's share of failures
 

@@ -33,6 +33,7 @@ from models.volume import LASTING
 
 PATIENCE = 6
 MISSING = 60.0
+FELL = 10.0  # usual requests in `PATIENCE` buckets from which silence is hardly chance
 KNOWN = 720  # buckets of traffic before a silence means anything
 BUSY = 0.9
 LONGEST = 4.0
@@ -116,7 +117,7 @@ class Silence:
         found: list[Spell] = []
         for name in sorted(owners):
             heard = self._heard(name)
-            if now - heard >= PATIENCE and not self._lost(name, heard, fallen, edges):
+            if now - heard >= PATIENCE and not self._lost(name, heard, edges):
                 rows = [row for row, edge in edges if edge.destination == name]
                 told = ("source", "destination")
                 usual = max(
@@ -133,7 +134,7 @@ class Silence:
         It may when its callers are not heard elsewhere, or when edges of others fell silent with
         it; what the service itself called falls silent by its silence.
         """
-        last = self._cat.volumes.heard
+        last, usual = self._cat.volumes.heard, self._cat.volumes.usual
         callers = {e.source for _, e in edges if e.destination == name and e.reporter == "source"}
         alive = {
             edge.source
@@ -143,13 +144,13 @@ class Silence:
         together = [
             edge
             for row, edge in edges
-            if fallen[row] and abs(int(last[row]) - heard) <= AT_ONCE and edge.source != UNKNOWN
+            if usual[row] * PATIENCE >= FELL and -AT_ONCE <= int(last[row]) - heard <= AT_ONCE // 2
         ]
         own = sum(edge.destination == name for edge in together)
         strangers = sum(
             edge.destination != name and not calls(name, edge.source) for edge in together
         )
-        return 2 * len(alive) < max(len(callers), 1) or strangers > max(own, 1)
+        return 2 * len(alive) < max(len(callers), 1) or 2 * strangers > own
 
     def _word(self, spell: Spell, now: int, end: datetime) -> Verdict:
         silent = now - spell.first + 1
