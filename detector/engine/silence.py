@@ -128,7 +128,7 @@ class Silence:
         most = max(3.0, MANY * len({edge.destination for _, edge in edges}))
         return found if len(found) + len(known) <= most else []
 
-    def _lost(self, name: str, heard: int, fallen: Flags, edges: list[tuple[int, Edge]]) -> bool:
+    def _lost(self, name: str, heard: int, edges: list[tuple[int, Edge]]) -> bool:
         """Whether the silence of service ``name`` may be one of logs only.
 
         It may when its callers are not heard elsewhere, or when edges of others fell silent with
