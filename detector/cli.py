@@ -16,19 +16,23 @@ from importlib.metadata import version
 from detector.commands import (
     demo,
     explain,
+    learn,
     lists,
     mark,
     poll,
     proxies,
     replay,
     run,
+    series,
     serve,
     signatures,
 )
 from detector.commands.parser import Parser
 from detector.errors import PushwakeError
 
-_COMMANDS = (run, serve, replay, demo, explain, mark, poll, proxies, signatures, lists)
+_COMMANDS = (
+    run, serve, learn, replay, demo, explain, mark, poll, proxies, series, signatures, lists,
+)  # fmt: skip
 
 _EXAMPLES = """\
 examples:
