@@ -73,4 +73,5 @@ def learn(
     learner.engine.restore(teacher.engine.snapshot())
     store.commit(Step(states=learner.snapshot()))
     catalogue = teacher.engine.catalogue
-    return Learned(*period, requests, len(catalogue.edges), len(catalogue.keys))
+    series = int((catalogue.ties.edge > 0).sum())
+    return Learned(*period, requests, len(catalogue.edges), series)
