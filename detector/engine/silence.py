@@ -131,8 +131,8 @@ class Silence:
     def _lost(self, name: str, heard: int, edges: list[tuple[int, Edge]]) -> bool:
         """Whether the silence of service ``name`` may be one of logs only.
 
-        It may when its callers are not heard elsewhere, or when edges of others fell silent with
-        it; what the service itself called falls silent by its silence.
+        It may when its callers are not heard elsewhere, when its own edges fell silent one by one,
+        or edges of others with it; what the service itself called falls silent by its silence.
         """
         last, usual = self._cat.volumes.heard, self._cat.volumes.usual
         callers = {e.source for _, e in edges if e.destination == name and e.reporter == "source"}
@@ -147,10 +147,11 @@ class Silence:
             if usual[row] * PATIENCE >= FELL and -AT_ONCE <= int(last[row]) - heard <= AT_ONCE // 2
         ]
         own = sum(edge.destination == name for edge in together)
+        busy = sum(e.destination == name and usual[row] * PATIENCE >= FELL for row, e in edges)
         strangers = sum(
             edge.destination != name and not calls(name, edge.source) for edge in together
         )
-        return 2 * len(alive) < max(len(callers), 1) or 2 * strangers > own
+        return 2 * len(alive) < max(len(callers), 1) or busy > own or 2 * strangers > own
 
     def _word(self, spell: Spell, now: int, end: datetime) -> Verdict:
         silent = now - spell.first + 1
