@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from detector import clock
 from detector.store import Step, Store
-from detector.timeline import Entry, Notice, notice, notices
+from detector.timeline import Entry, Notice, notices
 from detector.types import Incident
 from detector.worker import Worker
 from pipelines.batch import Batch
@@ -45,7 +45,6 @@ class Record:
         self._offsets: dict[tuple[str, int], int] = {}
         self.resumed = False
         self.tell = False
-        self._untold: set[str] = set()
 
     def resume(self) -> Offsets:
         """Restore the state of an earlier replay, if there is one; where to read on."""
@@ -53,6 +52,7 @@ class Record:
         if snapshot is None or not snapshot.states:
             return {}
         self._worker.restore(snapshot.states)
+        self._heed()
         self.resumed = True
         return snapshot.offsets
 
@@ -79,7 +79,7 @@ class Record:
         """
         if self._store is None:
             return {}
-        self._worker.mark(self._store.marks(since=clock.now() - MARKS_KEPT))
+        self._heed()
         step = self._step()
         self._store.commit(replace(step, states=self._worker.snapshot(), offsets=self._offsets))
         written, self._offsets = self._offsets, {}
@@ -91,6 +91,12 @@ class Record:
         if self._store is not None:
             self._store.commit(self._step())
 
+    def _heed(self) -> None:
+        """Let the worker know what people announced and what they expect."""
+        if self._store is not None:
+            self._worker.mark(self._store.marks(since=clock.now() - MARKS_KEPT))
+            self._worker.book.expectations = self._store.wishes().expectations
+
     def _step(self) -> Step:
         """What is new since the last step, but for state and read positions."""
         incidents, entries = self._worker.incidents, self._worker.chronicle.take()
@@ -100,18 +106,13 @@ class Record:
             ledger=self._worker.ledger.take_rows(),
             entries=entries,
             notices=self._notices(entries, incidents),
+            foreseen=self._worker.book.take_foreseen(),
             time=self._worker.period[1] if self._worker.period else None,
         )
 
     def _notices(self, entries: Sequence[Entry], incidents: Sequence[Incident]) -> list[Notice]:
-        if not self.tell:
-            self._untold.update(entry.incident_id for entry in entries)
+        if self._store is None or not self.tell:
             return []
-        told = notices(entries, incidents)
-        news = {one.document.id for one in told}
-        for incident in incidents:
-            waits = incident.id in self._untold and incident.id not in news
-            if waits and incident.status != "resolved":
-                told.append(notice(incident, "opened"))
-        self._untold.clear()
-        return told
+        return notices(
+            entries, incidents, told=self._store.told, held=self._store.wishes().hold_back
+        )
