@@ -50,7 +50,7 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True):
     starts_at: datetime
     ends_at: datetime
 
-    def state(self, now: datetime) -> State:
+    def state_at(self, now: datetime) -> State:
         """Whether it holds now, will, or did."""
         if now >= self.ends_at:
             return "ended"
@@ -84,7 +84,9 @@ def silencers(
     silences: Iterable[Silence], incident: IncidentDocument, now: datetime
 ) -> list[Silence]:
     """The silences that hold an incident back now."""
-    return [one for one in silences if one.state(now) == "active" and fits(one.matcher, incident)]
+    return [
+        one for one in silences if one.state_at(now) == "active" and fits(one.matcher, incident)
+    ]
 
 
 def _any(patterns: Iterable[str], name: str) -> bool:

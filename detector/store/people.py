@@ -38,4 +38,3 @@ class Wishes:
 def read_wishes(connection: sa.Connection, now: datetime) -> Wishes:
     """What people want now."""
     return Wishes(now, standing_silences(connection, now), expectations(connection))
-

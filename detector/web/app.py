@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from detector.settings import Settings
 from detector.store.shared import SharedStore
-from detector.web import incidents, problems, windows
+from detector.web import announcing, auditing, incidents, people, problems, silences, windows
 from detector.web.schema import Described, reference
 from detector.web.state import State
 
@@ -46,6 +46,6 @@ def create_app(store: SharedStore, settings: Settings) -> FastAPI:
     app.state.pushwake = State(store, settings)
     reference(problems.ProblemDocument)
     problems.install(app)
-    for router in (incidents.router, windows.router):
-        app.include_router(router)
+    for part in (incidents, people, silences, windows, announcing, auditing):
+        app.include_router(part.router)
     return app
