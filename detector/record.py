@@ -48,11 +48,11 @@ class Record:
 
     def resume(self) -> Offsets:
         """Restore the state of an earlier replay, if there is one; where to read on."""
+        self._heed()
         snapshot = self._store.load() if self._store else None
         if snapshot is None or not snapshot.states:
             return {}
         self._worker.restore(snapshot.states)
-        self._heed()
         self.resumed = True
         return snapshot.offsets
 

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from detector.settings import Settings
 from detector.store.shared import SharedStore
 from detector.web import announcing, auditing, incidents, people, problems, silences, windows
+from detector.web.guard import Guard
 from detector.web.schema import Described, reference
 from detector.web.state import State
 
@@ -41,8 +42,8 @@ def create_app(store: SharedStore, settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
-        max_body_size=settings.web.max_body_bytes,
     )
+    app.add_middleware(Guard, settings=settings)
     app.state.pushwake = State(store, settings)
     reference(problems.ProblemDocument)
     problems.install(app)
