@@ -11,6 +11,8 @@ from kafka.admin import KafkaAdminClient, NewTopic
 
 from tests.parts import missing
 from tests.parts.kafka import Broker, UnavailableError, running
+from tests.parts.postgres import Postgres
+from tests.parts.postgres import UnavailableError as NoServerError
 
 # how long an example takes says more of the machine than of the code
 settings.register_profile("house", deadline=None)
@@ -50,3 +52,21 @@ def make_topic(broker: Broker) -> Iterator[MakeTopic]:
             return topic
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL server. Whoever stops it starts it again."""
+    try:
+        server = Postgres()
+        server.start()
+    except NoServerError as error:
+        missing("PostgreSQL", str(error))
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> str:
+    """The store's address of an empty database on a real PostgreSQL."""
+    return postgres.new()

@@ -16,7 +16,7 @@ from detector.errors import StoreError
 from detector.reconciliation import LedgerRows, Mark
 from detector.settings import StoreSettings
 from detector.store import rows, tables
-from detector.store.database import READING, connect, our_errors
+from detector.store.database import connect, lock_tables, marked_reading, our_errors
 from detector.store.feedback import count_held_back
 from detector.store.incident_index import put_names
 from detector.store.lease import Lease, acquire, release, renew, this_process
@@ -88,6 +88,7 @@ class Store:
         engine = connect(url, busy_timeout_s=settings.busy_timeout_s)
         try:
             with our_errors(engine), engine.begin() as connection:
+                lock_tables(connection)
                 migrate(connection)
                 held = acquire(
                     connection,
@@ -251,6 +252,6 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
-        engine = self._engine.execution_options(**{READING: True})
+        engine = marked_reading(self._engine)
         with our_errors(engine), engine.begin() as connection:
             yield connection

@@ -36,17 +36,21 @@ class Guard:
         length = headers.get("content-length", "")
         taken = int(length) if length.isdecimal() else 0
 
-        async def limited() -> Message:
-            nonlocal taken
+        def check() -> None:
             if taken > self._max_body:
                 raise ProblemError(
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                     "too-large",
                     f"The body is larger than {self._max_body} bytes (web.max_body_bytes).",
                 )
+
+        async def limited() -> Message:
+            nonlocal taken
+            check()  # what is announced to be too large is not read
             message = await receive()
             if not length:
                 taken += len(message.get("body", b""))
+                check()
             return message
 
         return limited
