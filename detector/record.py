@@ -45,6 +45,7 @@ class Record:
         self._offsets: dict[tuple[str, int], int] = {}
         self.resumed = False
         self.tell = False
+        self._rejected: dict[str, int] = {}
 
     def resume(self) -> Offsets:
         """Restore the state of an earlier replay, if there is one; where to read on."""
@@ -100,6 +101,7 @@ class Record:
     def _step(self) -> Step:
         """What is new since the last step, but for state and read positions."""
         incidents, entries = self._worker.incidents, self._worker.chronicle.take()
+        period = self._worker.period
         return Step(
             incidents=incidents,
             windows=self._worker.windows,
@@ -107,8 +109,20 @@ class Record:
             entries=entries,
             notices=self._notices(entries, incidents),
             foreseen=self._worker.book.take_foreseen(),
-            time=self._worker.period[1] if self._worker.period else None,
+            details=self._worker.details.take(),
+            rejects=self._rejects(),
+            first=period[0] if period else None,
+            time=period[1] if period else None,
         )
+
+    def _rejects(self) -> dict[str, int]:
+        """What was not understood since the last step, by reason."""
+        prefix = "reject/"
+        counts = self._worker.counts
+        total = {name: n for name, n in counts.items() if name.startswith(prefix)}
+        new = {name: n - self._rejected.get(name, 0) for name, n in total.items()}
+        self._rejected = total
+        return {name.removeprefix(prefix): n for name, n in new.items() if n}
 
     def _notices(self, entries: Sequence[Entry], incidents: Sequence[Incident]) -> list[Notice]:
         if self._store is None or not self.tell:

@@ -18,6 +18,7 @@ from detector.settings import StoreSettings
 from detector.store import rows, tables
 from detector.store.database import connect, lock_tables, marked_reading, our_errors
 from detector.store.feedback import count_held_back
+from detector.store.impact import put_details, put_shares
 from detector.store.incident_index import put_names
 from detector.store.lease import Lease, acquire, release, renew, this_process
 from detector.store.ledger_rows import write_ledger
@@ -42,7 +43,9 @@ class Step:
     entries: Sequence[Entry] = ()  # of the incidents' timelines
     notices: Sequence[Notice] = ()  # to be told; of incidents that are in this step or before
     foreseen: Mapping[str, int] = field(default_factory=dict)  # alarms, by expected incident
+    details: Mapping[str, bytes] = field(default_factory=dict)  # by incident, detector.details
     time: datetime | None = None  # event time up to which everything is decided
+    first: datetime | None = None  # event time at which judging began
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,8 @@ class Store:
             renew(connection, self._lease, now=self._now(), where=self._where)
             rows.put_incidents(connection, step.incidents)
             put_names(connection, step.incidents)
+            put_shares(connection, step.incidents)
+            put_details(connection, step.details)
             put_entries(connection, step.entries)
             put_notices(connection, step.notices, self._now())
             rows.put(connection, tables.windows, map(rows.window_row, step.windows))
@@ -133,7 +138,7 @@ class Store:
             count_held_back(connection, step.foreseen)
             if step.ledger is not None:
                 write_ledger(connection, step.ledger)
-            rows.count_step(connection, step.time)
+            rows.count_step(connection, step.time, step.first)
 
     def renew(self) -> None:
         """Keep the lease while there is nothing to commit.

@@ -9,7 +9,16 @@ from fastapi import FastAPI
 
 from detector.settings import Settings
 from detector.store.shared import SharedStore
-from detector.web import announcing, auditing, incidents, people, problems, silences, windows
+from detector.web import (
+    announcing,
+    auditing,
+    incidents,
+    pages,
+    people,
+    problems,
+    silences,
+    windows,
+)
 from detector.web.guard import Guard
 from detector.web.schema import Described, reference
 from detector.web.state import State
@@ -47,6 +56,6 @@ def create_app(store: SharedStore, settings: Settings) -> FastAPI:
     app.state.pushwake = State(store, settings)
     reference(problems.ProblemDocument)
     problems.install(app)
-    for part in (incidents, people, silences, windows, announcing, auditing):
+    for part in (incidents, people, silences, windows, announcing, auditing, pages):
         app.include_router(part.router)
     return app

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "people"
-down_revision = "web"
+down_revision = "first"
 
 _TIME = sa.String(27)
 
