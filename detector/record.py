@@ -32,6 +32,7 @@ class Record:
 
     Attributes:
         resumed: whether there was an earlier state.
+        sizes: bytes of the state by part, at the last commit.
         tell: whether people are to be told of what is found. A replay, and the past that a new
             worker reads to learn from, tell nobody; timelines are written all the same. Once
             telling begins, incidents that go on are told as if they had opened then.
@@ -44,6 +45,7 @@ class Record:
         self._committed_s = clock.monotonic_s()
         self._offsets: dict[tuple[str, int], int] = {}
         self.resumed = False
+        self.sizes: dict[str, int] = {}
         self.tell = False
         self._rejected: dict[str, int] = {}
 
@@ -82,7 +84,9 @@ class Record:
             return {}
         self._heed()
         step = self._step()
-        self._store.commit(replace(step, states=self._worker.snapshot(), offsets=self._offsets))
+        states = self._worker.snapshot()
+        self._store.commit(replace(step, states=states, offsets=self._offsets))
+        self.sizes = {name: len(state) for name, state in states.items()}
         written, self._offsets = self._offsets, {}
         self._committed_s = clock.monotonic_s()
         return written
