@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -31,16 +31,16 @@ def start(
         producer.flush()
     started: list[WorkerProcess] = []
 
-    def one(**settings: object) -> WorkerProcess:
-        wanted = {
-            "store__url": store,
-            "store__lease_s": 3,
-            "store__commit_s": 0.2,
-            "kafka__bootstrap_servers": f'["{broker.bootstrap}"]',
-            "kafka__topics": f'{{"{topic}" = "access"}}',
-            "kafka__start": "earliest",
+    def one(settings: Mapping[str, object] | None = None) -> WorkerProcess:
+        wanted: dict[str, object] = {
+            "store.url": store,
+            "store.lease_s": 3,
+            "store.commit_s": 0.2,
+            "kafka.bootstrap_servers": f'["{broker.bootstrap}"]',
+            "kafka.topics": f'{{"{topic}" = "access"}}',
+            "kafka.start": "earliest",
         }
-        started.append(WorkerProcess(**wanted | settings))
+        started.append(WorkerProcess(wanted | dict(settings or {})))
         return started[-1]
 
     yield one
@@ -77,12 +77,12 @@ def test_one_that_was_stopped_for_too_long_finds_itself_replaced_and_writes_noth
 def test_the_second_is_let_in_at_once_by_one_that_ends_and_may_itself_be_told_to_end(
     start: Start,
 ) -> None:
-    first = start(store__lease_s=600)
+    first = start({"store.lease_s": 600})
     first.wait_until_told("live:")
-    refused = start(run__standby="false")
+    refused = start({"run.standby": "false"})
     assert refused.wait() == 4
     assert any("is held by process" in line["msg"] for line in refused.log)
-    second, third = start(store__lease_s=600), start(store__lease_s=600)
+    second, third = start({"store.lease_s": 600}), start({"store.lease_s": 600})
     second.wait_until_told("standing by")
     third.wait_until_told("standing by")
     assert third.end(signal.SIGTERM) == 0
