@@ -89,4 +89,7 @@ def entries_of(connection: sa.Connection, incident_id: str) -> list[Entry]:
     query = (
         sa.select(timeline).where(timeline.c.incident_id == incident_id).order_by(timeline.c.number)
     )
-    return [msgspec.convert(dict(row), Entry) for row in connection.execute(query).mappings()]
+    return [
+        msgspec.convert({str(name): value for name, value in row.items()}, Entry)
+        for row in connection.execute(query).mappings()
+    ]
