@@ -13,11 +13,11 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from detector.commands import demo, explain, lists, replay
+from detector.commands import demo, explain, lists, mark, proxies, replay, signatures
 from detector.commands.parser import Parser
 from detector.errors import PushwakeError
 
-_COMMANDS = (replay, demo, explain, lists)
+_COMMANDS = (replay, demo, explain, mark, proxies, signatures, lists)
 
 _EXAMPLES = """\
 examples:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from detector import clock
 from detector.store import Step, Store
@@ -10,6 +11,9 @@ from detector.timeline import notices
 from detector.worker import Worker
 from pipelines.batch import Batch
 from pipelines.source import Offsets
+
+MARKS_KEPT = timedelta(hours=24)
+"""Marks that ended longer ago explain nothing any more; their windows stay in the store."""
 
 
 class Record:
@@ -57,6 +61,7 @@ class Record:
         """Write incidents, windows, state and positions in one transaction."""
         if self._store is None:
             return
+        self._worker.mark(self._store.marks(since=clock.now() - MARKS_KEPT))
         step = self._step()
         self._store.commit(replace(step, states=self._worker.snapshot(), offsets=self._offsets))
         self._offsets = {}
@@ -73,6 +78,7 @@ class Record:
         return Step(
             incidents=incidents,
             windows=self._worker.windows,
+            ledger=self._worker.ledger.take_rows(),
             entries=entries,
             notices=notices(entries, incidents) if self.tell else [],
             time=self._worker.period[1] if self._worker.period else None,

@@ -11,6 +11,7 @@ Status = Literal["open", "worsening", "recovering", "resolved"]
 Severity = Literal["info", "warning", "critical"]  # detector.incidents.severity
 WindowKind = Literal[
     "upgrade",  # istiod of another version takes over the proxies
+    "revision",  # proxies move to another revision of the control plane: a canary, a tag's move
     "restart",  # istiod of the same version starts anew, or scales
     "push",  # a full push of configuration
     "push-storm",
@@ -64,6 +65,8 @@ class Window:
     reason: str  # in words: why this window was opened
     inferred: bool = False  # no control-plane source told; deduced from traffic
     affects_until: datetime | None = None  # when its effects are over; None while open
+    stuck_since: datetime | None = None  # open, but nothing has moved since
+    configuration: str | None = None  # the kind of configuration that a push brought
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,9 @@ from detector.exemplars import ExemplarLog
 from detector.incidents import Change, IncidentBook
 from detector.moments import MomentLog
 from detector.naming import in_full, workloads
-from detector.reconciliation import Ledger
+from detector.reconciliation import Inference, Ledger, Mark
 from detector.rejects import RejectLog
+from detector.roster import Roster
 from detector.settings import Settings
 from detector.timeline import Chronicle
 from detector.types import Incident, Window, WindowKind
@@ -70,15 +71,22 @@ class Worker:
         self._explained: dict[str, datetime] = {}
         self._first: datetime | None = None
         self._now: datetime = NEVER
+        self._faults = signatures.selected(settings.signatures)
         self.engine = Engine(detection)
         self.ledger = Ledger(settings)
+        self.inference = Inference()
         self.book = IncidentBook(detection)
         self.moments = MomentLog(self._history)
         self.exemplars = ExemplarLog(settings.redaction, formats)
         self.chronicle = Chronicle()
         self.counts: Counter[str] = Counter()
-        self.pods: set[str] = set()
+        self._roster = Roster()
         self.rejects = RejectLog()
+
+    @property
+    def pods(self) -> set[str]:
+        """The names of the pods that wrote access log entries."""
+        return self._roster.pods
 
     @property
     def late(self) -> int:
@@ -102,7 +110,9 @@ class Worker:
     @property
     def windows(self) -> list[Window]:
         """All reconciliation windows still remembered, by their start."""
-        return self.ledger.windows(NEVER)
+        told = self.ledger.all_windows()
+        deduced = self.inference.windows(told)
+        return sorted([*told, *deduced], key=lambda window: (window.started_at, window.id))
 
     def add(self, batch: Batch) -> datetime | None:
         """Parse a batch and take in what it says.
@@ -116,6 +126,11 @@ class Worker:
         self.rejects.add(batch, parsed.rejects)
         self.exemplars.add(batch, parsed.access)
         return _reached(parsed.access["time"], parsed.control["time"])
+
+    def mark(self, marks: Sequence[Mark]) -> None:
+        """Let these be the changes that people announced."""
+        self.ledger.mark(list(marks))
+        self._near = None
 
     def add_events(self, events: pl.DataFrame) -> None:
         """Take in control-plane events, `pipelines.schema.CONTROL`, in any order."""
@@ -145,6 +160,7 @@ class Worker:
             "rollup": self._rollup.snapshot(),
             "bank": self.engine.snapshot(),
             "ledger": self.ledger.snapshot(),
+            "inference": self.inference.snapshot(),
             "book": self.book.snapshot(),
             "moments": self.moments.snapshot(),
             "exemplars": self.exemplars.snapshot(),
@@ -159,6 +175,7 @@ class Worker:
         self._rollup.restore(states["rollup"])
         self.engine.restore(states["bank"])
         self.ledger.restore(states["ledger"])
+        self.inference.restore(states["inference"])
         self.book.restore(states["book"])
         self.moments.restore(states["moments"])
         self.exemplars.restore(states["exemplars"])
@@ -172,11 +189,15 @@ class Worker:
         self.counts.update(parsed.counts)
         self.add_events(parsed.control)
         self._rollup.add(parsed.access)
-        self.pods.update(parsed.access["pod"].drop_nulls().unique())
+        newcomers, heard = self._roster.take(parsed.access)
+        self.add_events(newcomers)
+        for one in heard:
+            self.ledger.hear(one.proxy, one.time, one.workload)
 
     def _close(self, end: datetime) -> list[Change]:
         closed = self._rollup.close(end)
         self.moments.add(closed.moments)
+        self.inference.step(closed.moments, end)
         return self._judge(closed.rollup)
 
     def add_rollup(self, rollup: pl.DataFrame) -> list[Change]:
@@ -261,13 +282,13 @@ class Worker:
             bucket_s=float(self.bucket_s),
         )
         incident.attribution = explain(case)
-        incident.signature = signatures.match(incident, moments, windows)
+        incident.signature = signatures.match(incident, moments, windows, self._faults)
         incident.exemplars = self.exemplars.of(incident)
         self._explained[incident.id] = self._now
 
     def _coverage(self, windows: Sequence[Window]) -> dict[str, float]:
         """Share of time within windows of each kind; empty when no control plane was heard."""
-        if not windows and not self.ledger.proxies:
+        if not windows and not self.ledger.told:
             return {}
         return {kind: self.ledger.coverage(kind) for kind in get_args(WindowKind)}
 

@@ -63,10 +63,10 @@ class Collector:
             self.counts[f"access/{entry.format}"] += 1
             self._access.append(row)
 
-    def add_event(self, row: dict[str, Any]) -> None:
-        """Take a control-plane event that came as itself, not as a log line."""
+    def add_event(self, row: dict[str, Any], form: str) -> None:
+        """Take a control-plane event that was read at once, under the name of its format."""
         self._control.append(row)
-        self.counts["istiod/event"] += 1
+        self.counts[f"istiod/{form}"] += 1
 
     def frames(self, fast: Sequence[pl.DataFrame]) -> Parsed:
         """Everything collected, after what the fast path read."""

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import polars as pl
 
+from pipelines.formats import istiod_plain
 from pipelines.formats.istio_log import parse_time
 from pipelines.identity import Identity
 from pipelines.schema import CONTROL, CONTROL_KINDS
@@ -29,8 +30,20 @@ _LIFECYCLE = {
     "start": "control-plane-start",
     "ready": "control-plane-ready",
     "stop": "control-plane-stop",
+    "rotation": "rotation",
 }
+_TEXTS = (
+    *("proxy", "version", "revision", "type", "istiod", "reason", "error"),
+    *("node", "workload", "proxy_version"),
+)
 _decoder = msgspec.json.Decoder(dict[str, Any])
+_OF_KUBERNETES = {
+    "start": "control-plane-start",
+    "stop": "control-plane-stop",
+    "notice": "notice",
+    "rollout": "workload-rollout",
+}
+_OF_PROXY = frozenset({"connect", "disconnect", "nack", "rotation", "proxy-stop"})
 _EVENT_KEYS = CONTROL.keys() - {"source"}
 _NO_EVENT: Row = dict.fromkeys(CONTROL)
 
@@ -82,19 +95,40 @@ def control_event(fields: dict[str, Any], identity: Identity, kind: LogKind) -> 
     return None if row is None else _NO_EVENT | {"time": fields["time"]} | row
 
 
-def _of_proxy(fields: dict[str, Any], identity: Identity, kind: LogKind) -> Row | None:
-    if fields["event"] not in {"connect", "disconnect", "nack"}:
+def kubernetes_event(fields: dict[str, Any]) -> Row | None:
+    """The control-plane event in a Kubernetes event, as `formats.kubernetes` read it, or None."""
+    kind = _OF_KUBERNETES.get(fields["event"])
+    if kind is None:
         return None
-    if not identity.pod:
+    tag = f" (revision tag {fields['tag']})" if fields.get("tag") else ""
+    about = f"{fields['object_kind']} {fields['object']}"
+    return _NO_EVENT | {
+        "time": fields["time"],
+        "kind": kind,
+        "istiod": fields.get("istiod"),
+        "version": fields.get("version"),
+        "revision": fields["revision"],
+        "workload": fields.get("workload"),
+        "reason": _short(f"{fields['reason']}: {fields['message'] or about}{tag}"),
+        "source": "kubernetes",
+    }
+
+
+def _of_proxy(fields: dict[str, Any], identity: Identity, kind: LogKind) -> Row | None:
+    kind_told = fields.get("lifecycle") or fields["event"]
+    if kind_told not in _OF_PROXY or not identity.pod:
         return None
     namespace = f".{identity.namespace}" if identity.namespace else ""
     return {
-        "kind": fields["event"],
+        "kind": kind_told,
         "proxy": f"{identity.pod}{namespace}",
         "revision": identity.revision,
         "type": fields.get("type"),
         "error": _short(fields.get("error")),
         "source": f"{kind}-log",
+        "node": identity.node,
+        "workload": identity.workload,
+        "proxy_version": identity.proxy_version,
     }
 
 
@@ -172,7 +206,7 @@ def event_row(document: dict[str, Any]) -> Row:
     if time is None:
         raise NotAnEventError("bad-time")
     row = _NO_EVENT | {"time": time, "kind": kind, "source": "event"}
-    for name in ("proxy", "version", "revision", "type", "istiod", "reason", "error"):
+    for name in _TEXTS:
         value = document.get(name)
         if value is not None and not isinstance(value, str):
             raise NotAnEventError(f"bad-{name}")
@@ -201,6 +235,12 @@ def plain_event(value: bytes | None) -> Row | None:
         return event_row(document) if document.keys() <= _EVENT_KEYS else None
     except (msgspec.DecodeError, NotAnEventError, RecursionError):
         return None
+
+
+def plain_line(value: bytes) -> Row | None:
+    """The row of a bare line of istiod in the shapes of `formats.istiod_plain`, or None."""
+    told = istiod_plain.read(value)
+    return None if told is None else _NO_EVENT | told
 
 
 def read_events(lines: Iterable[str]) -> tuple[pl.DataFrame, list[LineError]]:
@@ -232,7 +272,7 @@ def write_events(events: pl.DataFrame) -> Iterator[str]:
     that reading the lines again gives the same windows.
     """
     always = ("kind", "proxy", "version", "revision", "type", "full")
-    extra = ("istiod", "request", "proxies", "reason", "error")
+    extra = ("istiod", "request", "proxies", "reason", "error", "node", "workload", "proxy_version")
     for row in events.iter_rows(named=True):
         time = row["time"].astimezone(UTC).isoformat(timespec="microseconds")
         said = {"time": time.replace("+00:00", "Z")} | {name: row[name] for name in always}

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from pipelines import metadata, otlp, prefixes, shippers
+from pipelines.formats import kubernetes
 from pipelines.record import Record, Wrapping, read_time
 
 MAX_DEPTH = 8
@@ -136,8 +137,9 @@ def peel_object(document: dict[str, Any], wrapping: Wrapping = BARE) -> Record:
         return wrapping.record(reason="nested-too-deep")
     if not document:
         return wrapping.record(reason="empty")
-    content = shippers.content_of(document)
-    layer = shippers.layer_of(document)
+    whole = kubernetes.is_event(document)  # its "message" is no line
+    content = document if whole else shippers.content_of(document)
+    layer = None if whole else shippers.layer_of(document)
     identity = metadata.identity_of(document)
     if content is document and layer is None:
         known = replace(wrapping, identity=wrapping.identity.filled_by(identity))

@@ -10,7 +10,7 @@ from pipelines.batch import Batch
 from pipelines.careful import Collector, Parsed
 from pipelines.columns import read_columns
 from pipelines.envelopes import PartialJoiner, peel
-from pipelines.events import plain_event
+from pipelines.events import plain_event, plain_line
 from pipelines.formats.custom import AccessFormat
 from pipelines.recognise import recognise
 from pipelines.writers import Writers
@@ -72,9 +72,13 @@ class Parser:
 
     def _read(self, ordinal: int, batch: Batch, collector: Collector) -> None:
         value = batch.values[ordinal]
-        if batch.kind == "control-plane" and (row := plain_event(value)) is not None:
-            collector.add_event(row)
-            return
+        if batch.kind == "control-plane" and value is not None:
+            if (row := plain_event(value)) is not None:
+                collector.add_event(row, "event")
+                return
+            if (row := plain_line(value)) is not None:
+                collector.add_event(row, "istiod-text")
+                return
         for piece in peel(value or b""):
             record = self._joiner.feed(piece)
             if record is None:

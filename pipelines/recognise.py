@@ -30,8 +30,17 @@ from typing import Any, Literal
 
 from pipelines.batch import Kind
 from pipelines.envelopes import Identity, Record
-from pipelines.events import NotAnEventError, control_event, event_row
-from pipelines.formats import access_json, access_text, agent, envoy_log, hint, istiod, pairs
+from pipelines.events import NotAnEventError, control_event, event_row, kubernetes_event
+from pipelines.formats import (
+    access_json,
+    access_text,
+    agent,
+    envoy_log,
+    hint,
+    istiod,
+    kubernetes,
+    pairs,
+)
 from pipelines.formats.custom import AccessFormat
 from pipelines.formats.values import Reading
 from pipelines.identity import NOBODY
@@ -129,9 +138,8 @@ def _document(
         return _access(known, record)
     if document.get("scope") == "access" and "src.addr" in document:
         return Entry("reject", identity=record.identity, reason="ztunnel")
-    if kind != "access" and (event := _event(document)) is not None:
-        fields = {name: value for name, value in event.items() if value is not None}
-        return Entry("istiod", "event", fields, record.identity, event=event)
+    if (event := _event(document, record, kind)) is not None:
+        return event
     if (control := _control(document, record, kind)) is not None:
         return control
     return Entry("reject", identity=record.identity, reason="unknown-keys")
@@ -162,12 +170,19 @@ def _more(one: Reading, other: Reading | None) -> bool:
     return other is None or len(one.fields) > len(other.fields)
 
 
-def _event(document: dict[str, Any]) -> dict[str, Any] | None:
-    """A control-plane event in the NDJSON shape, or None."""
+def _event(document: dict[str, Any], record: Record, kind: Kind) -> Entry | None:
+    """A Kubernetes event, or a control-plane event in the NDJSON shape, or None."""
+    if (told := kubernetes.read(document)) is not None:
+        row = kubernetes_event(told)
+        return Entry("istiod", "kubernetes-event", told, record.identity, event=row)
+    if kind == "access":
+        return None
     try:
-        return event_row(document)
+        event = event_row(document)
     except NotAnEventError:
         return None
+    fields = {name: value for name, value in event.items() if value is not None}
+    return Entry("istiod", "event", fields, record.identity, event=event)
 
 
 def _control(source: str | dict[str, Any], record: Record, kind: Kind) -> Entry | None:

@@ -89,7 +89,10 @@ CONTROL: Schema = {
     "proxies": pl.Int64,  # connected endpoints, when the line counts them
     "reason": pl.String,  # what triggered a push or a config change
     "error": pl.String,
-    "source": pl.String,  # istiod-log | agent-log | envoy-log | event
+    "source": pl.String,  # istiod-log | agent-log | envoy-log | kubernetes | metrics | event
+    "node": pl.String,  # where the proxy runs
+    "workload": pl.String,  # of the proxy, or "name.namespace" of the one that is rolled out
+    "proxy_version": pl.String,  # Istio version of the proxy itself
 }
 """Control-plane events, whatever told of them."""
 
@@ -103,6 +106,11 @@ CONTROL_KINDS = (
     "ack",
     "nack",
     "config-change",
+    "rotation",  # root or workload certificates were replaced
+    "workload-rollout",  # a workload got a new generation of pods, or another number of them
+    "proxy",  # a proxy, or another version of it, writes access logs
+    "proxy-stop",  # a proxy is told to end: its pod is being deleted
+    "notice",  # worth a line in the ledger, no more: leader changes, scaling
 )
 
 REJECTS: Schema = {

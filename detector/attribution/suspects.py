@@ -18,6 +18,7 @@ from models import alignment, coincidence
 
 NAMES: Mapping[WindowKind, str] = {
     "upgrade": "control-plane upgrade",
+    "revision": "move to another revision",
     "restart": "restart of istiod",
     "push": "configuration push",
     "push-storm": "storm of pushes",
@@ -31,13 +32,14 @@ NAMES: Mapping[WindowKind, str] = {
 _TYPICAL: Mapping[WindowKind, tuple[float, float]] = {
     "upgrade": (0.01, 300.0), "restart": (0.02, 60.0), "push": (0.05, 22.0),
     "push-storm": (0.02, 60.0), "reconnect-storm": (0.02, 60.0), "nack": (0.02, 120.0),
-    "rotation": (0.01, 300.0), "sidecar-rollout": (0.05, 600.0), "manual": (0.02, 300.0),
+    "revision": (0.01, 600.0), "rotation": (0.01, 300.0), "sidecar-rollout": (0.05, 600.0),
+    "manual": (0.02, 300.0),
 }  # fmt: skip
 """Share of time within windows of a kind, and the length of one, before any is seen: guesses that
 weigh as much as a single window. Push and upgrade follow the prototype's simulated meshes."""
 
 _AT_ONCE: frozenset[WindowKind] = frozenset({"push", "push-storm", "nack", "manual"})
-_ONE_BY_ONE: frozenset[WindowKind] = frozenset({"upgrade", "sidecar-rollout"})
+_ONE_BY_ONE: frozenset[WindowKind] = frozenset({"upgrade", "revision", "sidecar-rollout"})
 _SAME_CONFIG: frozenset[WindowKind] = frozenset({"restart", "reconnect-storm"})
 _AFTER_S = 25.0  # an onset this long after a window's end still belongs to it
 

@@ -1,4 +1,4 @@
-"""``pushwake formats``, ``signatures`` and ``settings``: what Pushwake knows, as lists."""
+"""``pushwake formats`` and ``settings``: what Pushwake knows, as lists."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from rich.text import Text
 
 from detector.commands.parser import Verbs
 from detector.settings import describe
-from detector.signatures import catalogue
 from pipelines.formats.catalogue import FORMATS
 
 
@@ -18,7 +17,6 @@ def add(verbs: Verbs) -> None:
     """Let the command line know the lists."""
     for name, help_text, run in (
         ("formats", "list the log formats that are recognised, with an example each", formats),
-        ("signatures", "list the known faults", signatures),
         ("settings", "list all settings with their defaults", settings),
     ):
         verb = verbs.add_parser(name, help=help_text, description=help_text.capitalize() + ".")
@@ -31,15 +29,6 @@ def formats(_: argparse.Namespace) -> int:
     for name, description, sample in FORMATS:
         console.print(f"[bold]{name}[/bold]  {description}")
         console.print(f"  {sample}\n", markup=False, soft_wrap=True, style="dim")
-    return 0
-
-
-def signatures(_: argparse.Namespace) -> int:
-    """``pushwake signatures``."""
-    console = Console(highlight=False)
-    for fault in catalogue():
-        console.print(f"[bold]{fault.id}[/bold]  ({fault.cause})")
-        console.print(Padding(Text(f"{fault.title}.\n{fault.advice}\n"), (0, 2)))
     return 0
 
 

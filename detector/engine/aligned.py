@@ -25,7 +25,7 @@ from models import scan, tails
 from models.contract import Flags, Floats, Ints, State
 from models.spans import DEPTH
 
-KINDS = frozenset({"upgrade", "restart"})
+KINDS = frozenset({"upgrade", "revision", "restart"})
 """Windows in which every proxy has a time of its own at which it connects anew."""
 
 KEPT = timedelta(minutes=15)  # a window may become known this long after it began
@@ -153,7 +153,7 @@ class Aligned:
         for i in carries.tolist():
             first = datetime.fromtimestamp(float(cells[0, hit & (at == i)][0]), tz=UTC)
             found[int(rows[i])] = self._word(
-                int(rows[i]), first, start, (hits[i], mean[i], together)
+                int(rows[i]), first, start, (float(hits[i]), float(mean[i]), together)
             )
         return found
 

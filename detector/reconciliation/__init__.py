@@ -2,6 +2,30 @@
 
 from __future__ import annotations
 
+from detector.reconciliation.inference import Inference
 from detector.reconciliation.ledger import Ledger
+from detector.reconciliation.marks import KINDS as MARK_KINDS
+from detector.reconciliation.marks import Mark
+from detector.reconciliation.rollouts import WorkloadRollout
+from detector.reconciliation.rows import (
+    IstiodRow,
+    LedgerRows,
+    ProxyRow,
+    Stale,
+    newest_version,
+    stale,
+)
 
-__all__ = ["Ledger"]
+__all__ = [
+    "MARK_KINDS",
+    "Inference",
+    "IstiodRow",
+    "Ledger",
+    "LedgerRows",
+    "Mark",
+    "ProxyRow",
+    "Stale",
+    "WorkloadRollout",
+    "newest_version",
+    "stale",
+]

@@ -7,7 +7,8 @@ from math import sqrt
 
 import msgspec
 
-from detector.reconciliation.proxies import CONNECTION_AGE, Event
+from detector.reconciliation.events import Event
+from detector.reconciliation.proxies import CONNECTION_AGE
 
 ONE_BY_ONE = timedelta(seconds=15)
 """After this, a proxy that has only just left the old control plane was moved, not orphaned."""
@@ -38,10 +39,13 @@ class Newcomer(msgspec.Struct):
     apart: int = 0  # proxies that left the old control plane on their own
     window: str | None = None
     pruned_at: datetime | None = None
+    from_revision: str | None = None
 
     def answers(self, event: Event) -> bool:
         """Whether a connection is one to the started control plane, as far as anyone tells."""
         if event.time < self.started_at:
+            return False
+        if event.revision is not None and self.revision not in {None, event.revision}:
             return False
         if event.version is not None and self.version is not None:
             return event.version == self.version
@@ -69,6 +73,11 @@ class Newcomer(msgspec.Struct):
         versions = {self.version, self.from_version}
         return None not in versions and len(versions) == 2
 
+    def changes_revision(self) -> bool:
+        """Whether the revisions before and after are known and differ."""
+        revisions = {self.revision, self.from_revision}
+        return None not in revisions and len(revisions) == 2
+
     def knows_versions(self) -> bool:
         """Whether both versions are known."""
         return self.version is not None and self.from_version is not None
@@ -78,13 +87,15 @@ class Newcomer(msgspec.Struct):
 
         To another version a single proxy is enough.
         """
-        if self.changes_version():
+        if self.changes_version() or self.changes_revision():
             return True
         usual = self.expected * max(0.0, (now - self.newest_start) / CONNECTION_AGE)
         return len(self.moved) > usual + 4 * sqrt(usual)
 
     def reason(self) -> str:
         """Why a window is opened, in words."""
+        if self.changes_revision():
+            return f"proxies move from revision {self.from_revision} to {self.revision}"
         if self.changes_version():
             return f"istiod {self.version} started and takes over proxies from {self.from_version}"
         if self.version:

@@ -5,25 +5,24 @@ Cost is O(1) an event. Nothing here opens windows; `detector.reconciliation.ledg
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
 
-import msgspec
-import polars as pl
-
+from detector.reconciliation.events import Event
+from detector.reconciliation.proxy_state import (
+    ProxyState,
+    connect,
+    disconnect,
+    is_new,
+    later,
+    left_at,
+)
 from pipelines.identity import workload_of_pod
-from pipelines.schema import CONTROL
 
 CONNECTION_AGE = timedelta(minutes=30)
 """istiod closes every connection at this age (its chart's ``keepaliveMaxServerConnectionAge``)."""
-
-SAME_CONNECTION = timedelta(seconds=2)
-"""istiod, the agent and Envoy each tell of one connection; closer than this it is the same."""
-
-LATE_END = timedelta(seconds=30)
-"""How late istiod may notice that a proxy is gone: its keep-alive's interval and timeout."""
 
 SILENT = 3 * CONNECTION_AGE
 """A proxy that missed three connection ages in a row is not counted as connected any more."""
@@ -39,57 +38,11 @@ MAX_PROXIES = 100_000
 SURPLUS = 10_000
 """Proxies kept for good, and those let in above that before the longest unheard make room."""
 
-MAX_RECONCILES = 16
+MAX_TYPES = 12
+"""Kinds of configuration remembered of a proxy: xDS has ten."""
 
-
-class Event(NamedTuple):
-    """A row of ``pipelines.schema.CONTROL``."""
-
-    time: datetime
-    kind: str
-    proxy: str | None = None
-    istiod: str | None = None
-    version: str | None = None
-    revision: str | None = None
-    type: str | None = None
-    full: bool | None = None
-    request: bool | None = None
-    counter: int | None = None
-    push_version: str | None = None
-    proxies: int | None = None
-    reason: str | None = None
-    error: str | None = None
-    source: str | None = None
-
-    def is_steady(self) -> bool:
-        """Whether it is of a type that is pushed all the time: endpoints, secrets, names."""
-        return self.type in {"EDS", "SDS", "NDS"}
-
-
-def events_of(frame: pl.DataFrame) -> Iterator[Event]:
-    """The rows of a ``CONTROL`` frame that have a time and a kind, in the frame's order."""
-    if frame.is_empty():
-        return
-    rows = frame if frame.columns == list(CONTROL) else frame.select(list(CONTROL))
-    for time, kind, *rest in rows.iter_rows():
-        if time is not None and kind is not None:
-            yield Event(time.replace(tzinfo=UTC), kind, *rest)
-
-
-class ProxyState(msgspec.Struct):
-    """What the control plane and a proxy did to each other; times are null until first seen."""
-
-    seen: datetime
-    connected: bool = False
-    connected_at: datetime | None = None
-    disconnected_at: datetime | None = None
-    pushed_at: datetime | None = None
-    acked_at: datetime | None = None
-    nacked_at: datetime | None = None
-    version: str | None = None  # of the control plane it is connected to
-    istiod: str | None = None
-    revision: str | None = None
-    reconciles: list[datetime] = []  # its own connections, oldest first, the last 16
+MAX_ERROR = 200
+MAX_TELLERS = 10_000
 
 
 class Before(NamedTuple):
@@ -98,54 +51,124 @@ class Before(NamedTuple):
     fresh: bool  # the connection is news, not another witness of the same
     known: bool  # the proxy had been connected before
     connected_at: datetime | None
-    version: str | None  # its control plane's; for a new pod, that of its workload's last pod
-    left_at: datetime | None  # when it left its control plane, if that was told
+    version: str | None = None  # its control plane's, or that of its workload's last pod
+    left_at: datetime | None = None  # when it left its control plane, if that was told
+    revision: str | None = None
 
 
 class Proxies:
-    """Every known proxy under "pod.namespace", bounded in age and number."""
+    """Every known proxy under "pod.namespace", bounded in age and number.
+
+    ``changed`` and ``gone`` name what is to be told to others since they last asked; those of
+    whom there is nothing new but endpoints or a sign of life are in ``stirred``.
+    """
 
     def __init__(self) -> None:
         self.states: dict[str, ProxyState] = {}
-        self._namespaces: dict[str, str] = {}
+        self.changed: set[str] = set()
+        self.stirred: set[str] = set()
+        self.gone: set[str] = set()
+        self._namespaces: dict[str, str] | None = None  # by pod, once anybody asks
+        self._tellers: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
         self._versions: dict[str, str] = {}  # workload -> version its last pod connected to
+        self._words: dict[str, str] = {}  # one copy of the words that thousands of proxies share
 
     def restore(self, states: dict[str, ProxyState]) -> None:
-        """Take over the states of a snapshot."""
+        """Take over the states of a snapshot; all of them count as changed."""
         self.states = states
+        self.changed, self.stirred, self.gone = set(states), set(), set()
+        for full, state in states.items():
+            state.name = full
+            for name in ("version", "istiod", "revision", "node", "workload", "proxy_version"):
+                setattr(state, name, self._word(getattr(state, name)))
+            state.pushed = {self._word(key) or "": time for key, time in state.pushed.items()}
+            state.acked = {self._word(key) or "": time for key, time in state.acked.items()}
+            state.told_by = self._shared(state.told_by)
         self._index()
 
     def connect(self, event: Event) -> Before:
         """Book a connection (``event.proxy`` is set) and say what the proxy was before."""
         name, state = self._state(event)
         before = Before(
-            fresh=_is_new(state, event),
+            fresh=is_new(state, event),
             known=state.connected_at is not None,
             connected_at=state.connected_at,
-            version=state.version or self._versions.get(_workload(name)),
-            left_at=_left_at(state),
+            version=state.version or self._versions.get(workload_of(name)),
+            left_at=left_at(state),
+            revision=state.revision,
         )
         state.seen = max(state.seen, event.time)
-        _connect(state, event, fresh=before.fresh)
+        connect(state, event, fresh=before.fresh)
+        self._describe(state, event)
+        state.version, state.istiod = self._word(state.version), self._word(state.istiod)
+        state.revision = self._word(state.revision)
+        self.changed.add(name)
         if event.version is not None:
-            self._versions[_workload(name)] = event.version
+            self._versions[workload_of(name)] = event.version
         return before
 
     def note(self, event: Event) -> None:
         """Book any other event about a proxy (``event.proxy`` is set)."""
-        _, state = self._state(event)
+        name, state = self._state(event)
         late = event.time < state.seen
         state.seen = max(state.seen, event.time)
         if event.kind == "push":
-            state.pushed_at = _later(state.pushed_at, event.time)
+            self._book(state.pushed, event)
             state.connected = state.connected or not late
         elif event.kind == "ack":
-            state.acked_at = _later(state.acked_at, event.time)
+            self._book(state.acked, event)
             state.connected = state.connected or not late
         elif event.kind == "nack":
-            state.nacked_at = _later(state.nacked_at, event.time)
+            state.nacked_at = later(state.nacked_at, event.time)
+            state.error = (event.error or "")[:MAX_ERROR] or None
         elif event.kind == "disconnect":
-            _disconnect(state, event)
+            disconnect(state, event)
+        self._describe(state, event)
+        (self.stirred if event.is_steady() else self.changed).add(name)
+
+    def hear(self, proxy: str, time: datetime, workload: str | None) -> None:
+        """Note that a proxy wrote a line of its own, if it is known."""
+        state = self.states.get(proxy)
+        if state is None:
+            return
+        state.heard_at = later(state.heard_at, time)
+        self.stirred.add(proxy)
+        if workload is not None and workload != state.workload:
+            state.workload = self._word(workload)
+            self.changed.add(proxy)
+
+    def _book(self, times: dict[str, datetime], event: Event) -> None:
+        """Keep the newest time of a type."""
+        kind = event.type or ""
+        if kind in times:
+            times[kind] = max(times[kind], event.time)
+        elif len(times) < MAX_TYPES:
+            times[self._word(kind) or ""] = event.time
+
+    def _describe(self, state: ProxyState, event: Event) -> None:
+        """Keep who told, and what an event says of the proxy itself."""
+        source = event.source or "event"
+        if state.told_by.get(event.kind) != source:
+            state.told_by = self._shared(state.told_by | {event.kind: source})
+        if event.node is not None and event.node != state.node:
+            state.node = self._word(event.node)
+        if event.workload is not None and event.workload != state.workload:
+            state.workload = self._word(event.workload)
+        if event.proxy_version is not None and event.proxy_version != state.proxy_version:
+            state.proxy_version = self._word(event.proxy_version)
+
+    def _shared(self, told_by: dict[str, str]) -> dict[str, str]:
+        """One dict for all proxies of which the same sources tell the same: it never changes."""
+        if len(self._tellers) > MAX_TELLERS:
+            self._tellers.clear()
+        return self._tellers.setdefault(tuple(sorted(told_by.items())), told_by)
+
+    def _word(self, text: str | None) -> str | None:
+        if text is None:
+            return None
+        if len(self._words) > MAX_PROXIES:
+            self._words.clear()
+        return self._words.setdefault(text, text)
 
     def _state(self, event: Event) -> tuple[str, ProxyState]:
         name = event.proxy or ""
@@ -154,19 +177,30 @@ class Proxies:
             if len(self.states) >= MAX_PROXIES + SURPLUS:
                 self.evict(event.time)
             pod, namespace = _parted(name)
-            state = self.states.pop(pod, None) or ProxyState(seen=event.time)
+            bare = self.states.pop(pod, None)
+            if bare is not None:
+                self.gone.add(pod)
+            state = bare or ProxyState(seen=event.time)
+            state.name = name
             self.states[name] = state
-            if namespace:
+            self.gone.discard(name)
+            if namespace and self._namespaces is not None:
                 self._namespaces[pod] = namespace
         return name, state
 
     def full_name(self, proxy: str) -> str:
         """A proxy's name; a bare pod name, as some shippers give, with its namespace if known."""
-        namespace = None if "." in proxy else self._namespaces.get(proxy)
+        known = self.states.get(proxy)
+        if known is not None:
+            return known.name
+        namespace = None if "." in proxy else self.namespace_of(proxy)
         return f"{proxy}.{namespace}" if namespace else proxy
 
     def namespace_of(self, pod: str) -> str | None:
         """The namespace in which a pod of this name was last seen."""
+        if self._namespaces is None:
+            parted = (_parted(name) for name in self.states)
+            self._namespaces = {one: namespace for one, namespace in parted if namespace}
         return self._namespaces.get(pod)
 
     def served(self, now: datetime, *, left_within: timedelta) -> set[str]:
@@ -178,12 +212,33 @@ class Proxies:
             or (state.disconnected_at is not None and now - state.disconnected_at <= left_within)
         }
 
+    def came_after(self, served: set[str], start: Event) -> dict[str, datetime]:
+        """Proxies that connected after a start that is told late, by their time."""
+        return {
+            name: time
+            for name in served
+            if (time := self.states[name].connected_at) is not None
+            and time > start.time
+            and self.states[name].version in {None, start.version}
+        }
+
+    def of_version(self, version: str | None) -> set[str]:
+        """The proxies whose control plane is of a version."""
+        return {name for name, state in self.states.items() if state.version == version}
+
+    def majority(self, field: Literal["version", "revision"], among: Iterable[str]) -> str | None:
+        """The version or revision that most of these proxies are connected to."""
+        told: Iterable[str | None] = (getattr(self.states[name], field) for name in among)
+        counts = Counter(word for word in told if word is not None)
+        return max(counts, key=lambda word: (counts[word], word)) if counts else None
+
     def evict(self, now: datetime) -> None:
         """Forget the proxies that are gone, and the longest unheard above ``MAX_PROXIES``."""
         gone = [
             name
             for name, state in self.states.items()
-            if now - state.seen > (FORGET if state.connected else GONE)
+            if now - max(state.seen, state.heard_at or state.seen)
+            > (FORGET if state.connected else GONE)
         ]
         surplus = len(self.states) - len(gone) - MAX_PROXIES
         if surplus > 0:
@@ -191,76 +246,24 @@ class Proxies:
             gone += sorted(kept, key=lambda name: (self.states[name].seen, name))[:surplus]
         for name in gone:
             del self.states[name]
+        self.gone.update(gone)
+        self.changed.difference_update(gone)
+        self.stirred.difference_update(gone)
         if gone:
             self._index()
 
     def _index(self) -> None:
-        parted = (_parted(name) for name in self.states)
-        self._namespaces = {pod: namespace for pod, namespace in parted if namespace}
+        self._namespaces = None
         told = [
             (state.connected_at, name, state.version)
             for name, state in self.states.items()
             if state.connected_at is not None and state.version is not None
         ]
-        self._versions = {_workload(name): version for _, name, version in sorted(told)}
+        self._versions = {workload_of(name): version for _, name, version in sorted(told)}
 
 
-def _connect(state: ProxyState, event: Event, *, fresh: bool) -> None:
-    if fresh:
-        insort(state.reconciles, event.time)
-        del state.reconciles[:-MAX_RECONCILES]
-    if state.connected_at is None or event.time >= state.connected_at - SAME_CONNECTION:
-        state.connected = state.disconnected_at is None or event.time >= state.disconnected_at
-        if fresh:
-            state.connected_at = event.time
-        blind = not fresh or event.source == "agent-log"  # knows not who answered
-        state.version = event.version or (state.version if blind else None)
-        state.istiod = event.istiod or (state.istiod if blind else None)
-        state.revision = event.revision or state.revision
-
-
-def _disconnect(state: ProxyState, event: Event) -> None:
-    of_previous = _ends_previous(state, event)
-    state.disconnected_at = _later(state.disconnected_at, event.time)
-    if state.connected_at is None or event.time > state.connected_at:
-        state.connected = of_previous
-
-
-def _ends_previous(state: ProxyState, event: Event) -> bool:
-    """Whether a disconnect is the late end of the connection before the present one.
-
-    The istiod that was left may notice after the proxy is connected to the next one.
-    """
-    if event.istiod is not None and state.istiod is not None:
-        return event.istiod != state.istiod
-    if state.connected_at is None or len(state.reconciles) < 2:
-        return False
-    told = state.disconnected_at is not None and state.disconnected_at >= state.reconciles[-2]
-    return not told and event.time - state.connected_at < LATE_END
-
-
-def _left_at(state: ProxyState) -> datetime | None:
-    left = state.disconnected_at
-    if left is None or (state.connected_at is not None and left < state.connected_at):
-        return None
-    return left
-
-
-def _is_new(state: ProxyState, event: Event) -> bool:
-    if _differ(state.version, event.version) or _differ(state.istiod, event.istiod):
-        return event.time not in state.reconciles
-    return not any(abs(event.time - other) < SAME_CONNECTION for other in state.reconciles)
-
-
-def _differ(known: str | None, told: str | None) -> bool:
-    return known is not None and told is not None and known != told
-
-
-def _later(known: datetime | None, time: datetime) -> datetime:
-    return time if known is None else max(known, time)
-
-
-def _workload(name: str) -> str:
+def workload_of(name: str) -> str:
+    """The "workload.namespace" of a proxy, from its pod's name."""
     pod, namespace = _parted(name)
     return f"{workload_of_pod(pod)}.{namespace}"
 

@@ -10,7 +10,9 @@ from math import sqrt
 
 import msgspec
 
-from detector.reconciliation.proxies import SAME_CONNECTION, STEADY_AFTER, Event, Proxies
+from detector.reconciliation.events import Event
+from detector.reconciliation.proxies import STEADY_AFTER, Proxies
+from detector.reconciliation.proxy_state import SAME_CONNECTION
 from detector.reconciliation.windows import WindowBook
 
 REPLICAS = timedelta(seconds=3)
@@ -94,6 +96,7 @@ class Pushes:
                 versions=(event.version, event.version),
                 revision=event.revision,
             ).id
+            self._name_configuration(event)
         self._count(event.time, observed)
 
     def unannounced(self, event: Event) -> bool:
@@ -217,10 +220,18 @@ class Pushes:
         self.state.recent = kept
 
     def _reason(self, event: Event) -> str:
-        state = self.state
-        told = (
-            state.change
-            if state.changed_at is not None and abs(event.time - state.changed_at) <= REASON
-            else event.reason
-        )
+        told = self._trigger(event)
         return f"full push for {told}" if told else "full push"
+
+    def _trigger(self, event: Event) -> str | None:
+        """What the debounce before a push named, or else the push itself."""
+        state = self.state
+        just = state.changed_at is not None and abs(event.time - state.changed_at) <= REASON
+        return state.change if just else event.reason
+
+    def _name_configuration(self, event: Event) -> None:
+        """Note the kind of what changed: that of "VirtualService/shop/cart" is VirtualService."""
+        draft = self._book.get(self.state.push)
+        kind = (self._trigger(event) or "").partition("/")[0].strip()
+        if draft is not None and kind.isalpha():
+            draft.configuration = kind

@@ -7,16 +7,24 @@ from math import sqrt
 
 import msgspec
 
-from detector.reconciliation.proxies import CONNECTION_AGE, Before, Event, Proxies
+from detector.reconciliation.events import Event
+from detector.reconciliation.proxies import CONNECTION_AGE, Before, Proxies
 from detector.reconciliation.windows import WindowBook
 
 SPAN = timedelta(seconds=30)
 AT_LEAST = 4
 SIGMAS = 6.0
 
+DRAIN = timedelta(minutes=5)
+"""A proxy that was told to end is gone within this time: a pod's grace period, and some."""
+
 AGED = (0.87 * CONNECTION_AGE, 1.13 * CONNECTION_AGE)
 """gRPC varies the connection age by 10 % to either side. A proxy that comes back at that age
 comes because of it, and proxies that once connected together come back together."""
+
+
+_OWN_LINES = frozenset({"agent-log", "envoy-log"})
+"""Sources that speak for a proxy alone, and know nothing of the control plane's doings."""
 
 
 class StormState(msgspec.Struct):
@@ -26,6 +34,7 @@ class StormState(msgspec.Struct):
     counted: int = 0  # early reconnects ever
     storm: str | None = None
     enough: int = 0  # how many opened it
+    leaving: dict[str, datetime] = {}  # proxies that were told to end
 
 
 class Storms:
@@ -35,6 +44,23 @@ class Storms:
         self.state = StormState()
         self._book = book
         self._proxies = proxies
+
+    def leave(self, event: Event) -> None:
+        """A proxy is told to end: it will not come back from the disconnect that follows."""
+        assert event.proxy is not None
+        leaving = self.state.leaving
+        leaving.pop(event.proxy, None)
+        leaving[event.proxy] = event.time
+        _forget(leaving, event.time - DRAIN)
+
+    def lose(self, event: Event, before: Before, *, observed: timedelta) -> None:
+        """Envoy lost its stream and will open the next one: as good as a reconnect of its own.
+
+        Below Istio 1.9 nothing else in a proxy's log tells of it.
+        """
+        assert event.proxy is not None
+        if event.proxy not in self.state.leaving:
+            self.reconnect(event, before, observed=observed)
 
     def reconnect(self, event: Event, before: Before, *, observed: timedelta) -> None:
         """A known proxy reconnected, outside of any takeover."""
@@ -60,6 +86,7 @@ class Storms:
                 reason=f"{len(recent)} proxies reconnected early within {SPAN.seconds} s",
                 revision=event.revision,
             )
+            storm.inferred = event.source in _OWN_LINES
             storm.reconciled = dict(recent)
             self.state.storm, self.state.enough = storm.id, len(recent)
             self._book.touch(storm)

@@ -11,8 +11,10 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from detector.reconciliation.events import Event
 from detector.reconciliation.newcomer import SETTLED, Newcomer
-from detector.reconciliation.proxies import STEADY_AFTER, Before, Event, Proxies
+from detector.reconciliation.proxies import STEADY_AFTER, Before, Proxies
+from detector.reconciliation.proxy_state import differ
 from detector.reconciliation.windows import Draft, WindowBook
 
 SAME_START = timedelta(seconds=30)
@@ -27,8 +29,11 @@ NO_MOVE = timedelta(minutes=10)
 PUSHED_AFTER = timedelta(seconds=15)
 """What is pushed to a proxy within this time of its connection is the answer to it."""
 
-QUIET = {"upgrade": timedelta(minutes=10), "restart": timedelta(minutes=2)}
-"""An incomplete window ends when no further proxy came over for this long."""
+QUIET = timedelta(minutes=2)
+"""A restart ends when no further proxy came over for this long: the others are with replicas that
+did not restart. Who moves to another version is waited for; without progress it is stuck."""
+
+RECOUNT = timedelta(minutes=1)
 
 ORPHANS = timedelta(minutes=2)
 WATCHED = timedelta(seconds=60)
@@ -67,12 +72,14 @@ class Takeovers:
         if inferred and current is not None and current.window is not None:
             return
         served = self._proxies.served(event.time, left_within=ORPHANS)
-        early = self._came_already(served, event)
+        early = self._proxies.came_after(served, event)
+        served -= early.keys()
         current = self._begin(
             event,
-            served - early.keys(),
-            from_version=self._majority(served - early.keys()),
-            plausible=bool(served) or watched >= WATCHED,
+            served,
+            from_version=self._proxies.majority("version", served),
+            from_revision=self._proxies.majority("revision", served),
+            plausible=bool(served or early) or watched >= WATCHED,
             told=not inferred,
         )
         if early:
@@ -86,10 +93,13 @@ class Takeovers:
         served: set[str],
         *,
         from_version: str | None,
+        from_revision: str | None,
         plausible: bool,
         told: bool,
     ) -> Newcomer:
         self._end(self.state.current)
+        if differ(from_version, event.version):  # who is there already does not have to move
+            served -= self._proxies.of_version(event.version)
         self.state.current = Newcomer(
             started_at=event.time,
             newest_start=event.time,
@@ -97,6 +107,7 @@ class Takeovers:
             version=event.version,
             from_version=from_version,
             revision=event.revision,
+            from_revision=from_revision,
             waiting=served,
             expected=len(served),
             plausible=plausible,
@@ -107,7 +118,7 @@ class Takeovers:
         return self.state.current
 
     def version_of(self, istiod: str | None) -> str | None:
-        """The version that an istiod named when it started (for None: the last unnamed one)."""
+        """The version that an istiod named when it started; for None, the last unnamed one."""
         return self.state.versions.get(istiod or "")
 
     def connect(self, event: Event, before: Before) -> bool:
@@ -117,7 +128,10 @@ class Takeovers:
             current = self._moves_without_start(event, before)
         if current is None or not current.plausible or event.proxy is None:
             return False
-        draft = self._book.get(current.window)
+        draft = self.open_window()
+        stuck = draft is not None and draft.stuck_since is not None
+        if not self._counts(current, event, before, stuck=stuck):
+            return not stuck
         if draft is not None:
             again = event.proxy in draft.reconciled
             draft.reconcile(event.proxy, event.time)
@@ -125,6 +139,8 @@ class Takeovers:
             again = event.proxy in current.moved
             current.moved.setdefault(event.proxy, event.time)
         if again:
+            if draft is not None:
+                self._book.touch(draft)  # it may have come earlier than was known
             return True
         current.latest = max(current.latest, event.time)
         if event.proxy in current.waiting or not current.expected:
@@ -180,15 +196,17 @@ class Takeovers:
             return
         settings = self._book.settings
         quiet = now - current.latest
-        if quiet >= SETTLED and now - (current.pruned_at or current.latest) >= SETTLED:
+        recount = SETTLED if draft.stuck_since is None else RECOUNT
+        if quiet >= SETTLED and now - (current.pruned_at or current.latest) >= recount:
             self._prune(current, draft, now)
         missing = len(current.waiting) / current.expected if current.expected else 1.0
         complete = (missing == 0 and quiet >= SETTLED) or (
             missing <= 1 - settings.complete_share and quiet >= current.patience()
         )
-        too_old = now - current.newest_start > timedelta(seconds=settings.max_s)
-        if complete or too_old or quiet >= QUIET[draft.kind]:
+        if complete or (draft.kind == "restart" and quiet >= QUIET):
             self._end(current)
+        elif quiet >= timedelta(seconds=settings.stuck_s):
+            self._book.stick(draft)
 
     def _prune(self, current: Newcomer, draft: Draft, now: datetime) -> None:
         """Wait no longer for proxies that left everything (deleted pods)."""
@@ -210,9 +228,7 @@ class Takeovers:
     def _joins(self, current: Newcomer, event: Event) -> bool:
         age = event.time - current.newest_start
         same = event.version is None or current.version in {None, event.version}
-        if not same:
-            return False
-        return age <= (REPLICAS if current.window else SAME_START)
+        return same and age <= (REPLICAS if current.window else SAME_START)
 
     def _learn_version(self, current: Newcomer, version: str | None) -> None:
         if version is None or current.version is not None:
@@ -238,7 +254,9 @@ class Takeovers:
             )
             draft.reconciled, current.moved = current.moved, {}
             current.window = draft.id
-        if current.changes_version():
+        if current.changes_revision():
+            draft.kind = "revision"
+        elif current.changes_version():
             draft.kind = "upgrade"
         elif not current.knows_versions() and current.apart >= 2:
             draft.kind = "upgrade"
@@ -246,40 +264,37 @@ class Takeovers:
         self._book.touch(draft, now)
 
     def _moves_without_start(self, event: Event, before: Before) -> Newcomer | None:
-        """Begin a takeover for a proxy that came back to another version, start or no start.
+        """Begin a takeover for a proxy that came back to another version or revision.
 
         A new pod of a workload whose last pod had another version counts as well: that is how
         proxies change to another revision. Stragglers of the last upgrade, less than a tenth of
         the mesh, begin no new one.
         """
-        version = event.version
-        if version is None or before.version is None or version == before.version:
+        if not (differ(before.version, event.version) or differ(before.revision, event.revision)):
             return None
-        current = self.state.current
-        if current is not None and current.window is not None:
+        draft = self.open_window()
+        if draft is not None and draft.stuck_since is None:
             return None
         served = self._proxies.served(event.time, left_within=ORPHANS)
         states = self._proxies.states
-        old = sum(states[name].version not in {None, version} for name in served)
-        if old + 1 < 0.1 * len(served) or (version == self.state.done and not old):
-            return None
-        return self._begin(event, served, from_version=before.version, plausible=True, told=False)
-
-    def _came_already(self, served: set[str], start: Event) -> dict[str, datetime]:
-        """Proxies that connected after a start that is told late, by their time."""
-        states = self._proxies.states
-        return {
-            name: time
+        old = sum(
+            differ(states[name].version, event.version)
+            or differ(states[name].revision, event.revision)
             for name in served
-            if (time := states[name].connected_at) is not None
-            and time > start.time
-            and states[name].version in {None, start.version}
-        }
+        )
+        if old + 1 < 0.1 * len(served) or (event.version == self.state.done and not old):
+            return None
+        return self._begin(
+            event,
+            served,
+            from_version=before.version,
+            from_revision=before.revision,
+            plausible=True,
+            told=False,
+        )
 
-    def _majority(self, served: set[str]) -> str | None:
-        counts: dict[str, int] = {}
-        for name in served:
-            version = self._proxies.states[name].version
-            if version is not None:
-                counts[version] = counts.get(version, 0) + 1
-        return max(counts, key=lambda version: (counts[version], version)) if counts else None
+    def _counts(self, current: Newcomer, event: Event, before: Before, *, stuck: bool) -> bool:
+        """Whether a connection is a move: new pods and ageing connections come all the time."""
+        if stuck or event.proxy in current.waiting:
+            return event.proxy in current.waiting
+        return before.known or not current.expected or differ(before.version, event.version)

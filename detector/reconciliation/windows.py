@@ -6,6 +6,7 @@ Effects outlast it: ``affects_until`` adds the tails that judging and base rates
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import msgspec
@@ -37,6 +38,9 @@ class Draft(msgspec.Struct):
     revision: str | None = None
     reconciled: dict[str, datetime] = {}
     refused: set[str] = set()
+    inferred: bool = False
+    stuck_since: datetime | None = None
+    configuration: str | None = None
 
     def reconcile(self, proxy: str, time: datetime) -> None:
         """Note that a proxy took the window's change on; its first time counts."""
@@ -75,11 +79,24 @@ class Draft(msgspec.Struct):
             to_version=self.to_version,
             revision=self.revision,
             expected=self.expected,
-            reconciled=dict(self.reconciled),
+            reconciled=dict(self.reconciled) if self.ended_at is None else self.reconciled,
             failed=len(self.refused),
             reason=self.reason,
+            inferred=self.inferred,
             affects_until=self.affects_until(settings),
+            stuck_since=self.stuck_since,
+            configuration=self.configuration,
         )
+
+    def effects_end(self, settings: WindowSettings) -> datetime | None:
+        """Until when its effects may show, taking one that is stuck for over; None if it goes on.
+
+        Proxies of two versions may live side by side for days. What happens then is not the
+        doing of a change that ended long ago.
+        """
+        if self.ended_at is None and self.stuck_since is not None:
+            return self.stuck_since + timedelta(seconds=settings.settle_s)
+        return self.affects_until(settings)
 
 
 class BookState(msgspec.Struct):
@@ -146,12 +163,14 @@ class WindowBook:
         """Note that a draft changed, by evidence of this time if one is given."""
         if latest is not None:
             draft.latest = max(draft.latest, latest)
+            draft.stuck_since = None
         self.state.changed.add(draft.id)
         self._frozen.pop(draft.id, None)
 
     def close(self, draft: Draft, at: datetime | None = None) -> None:
         """End a window at its latest evidence, or at a given time."""
         draft.ended_at = max(draft.started_at, at or draft.latest)
+        draft.stuck_since = None
         self.touch(draft)
         until = draft.affects_until(self.settings) or draft.ended_at
         since = max(draft.started_at, self.state.covered_until.get(draft.kind, draft.started_at))
@@ -166,28 +185,46 @@ class WindowBook:
         return sorted((self._window(name) for name in names), key=_order)
 
     def windows(self, since: datetime) -> list[Window]:
-        """The windows that are open or whose effects reach beyond ``since``."""
-        reaching = [
-            self._window(name)
-            for name, draft in self.state.drafts.items()
-            if (until := draft.affects_until(self.settings)) is None or until >= since
-        ]
+        """The windows that go on or whose effects reach beyond ``since``, by their start.
+
+        One that is stuck counts as over since it is: see `Draft.effects_end`.
+        """
+        reaching = []
+        for name, draft in self.state.drafts.items():
+            until = draft.effects_end(self.settings)
+            if until is None or until >= since:
+                window = self._window(name)
+                if draft.stuck_since is not None:
+                    window = replace(window, ended_at=draft.stuck_since, affects_until=until)
+                reaching.append(window)
         return sorted(reaching, key=_order)
+
+    def all(self) -> list[Window]:
+        """All windows that are remembered, by their start; one that is stuck is open."""
+        return sorted(map(self._window, self.state.drafts), key=_order)
+
+    def stick(self, draft: Draft) -> None:
+        """Note that an open window has made no progress for long."""
+        if draft.stuck_since is None:
+            draft.stuck_since = draft.latest
+            self.touch(draft)
 
     def covered_s(self, kind: WindowKind, now: datetime) -> float:
         """Seconds up to ``now`` within windows of a kind, tails included, overlaps once."""
-        until = self.state.covered_until.get(kind)
+        reached = self.state.covered_until.get(kind)
         total = self.state.covered.get(kind, 0.0)
-        if until is not None and until > now:
-            total -= (until - now).total_seconds()
-        starts = [
-            draft.started_at
+        if reached is not None and reached > now:
+            total -= (reached - now).total_seconds()
+            reached = now
+        going_on = [
+            (draft.started_at, draft.effects_end(self.settings) or now)
             for draft in self.state.drafts.values()
             if draft.kind == kind and draft.ended_at is None
         ]
-        if starts:
-            since = min(starts) if until is None else max(min(starts), min(until, now))
-            total += max(0.0, (now - since).total_seconds())
+        for start, end in sorted(going_on):
+            since = start if reached is None else max(start, reached)
+            total += max(0.0, (min(end, now) - since).total_seconds())
+            reached = max(since, min(end, now))
         return max(0.0, total)
 
     def trim(self, now: datetime) -> None:

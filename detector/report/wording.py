@@ -47,6 +47,7 @@ PHRASES: dict[str, str] = {str(int(s)): s.phrase.lower() for s in HTTPStatus if 
 
 KINDS: dict[WindowKind, str] = {
     "upgrade": "istiod upgrade",
+    "revision": "move to another revision",
     "restart": "istiod restart",
     "push": "full push",
     "push-storm": "push storm",

@@ -6,6 +6,7 @@ A section is a file of its own; `tree` puts them together.
 from detector.settings.detection import DetectionSettings
 from detector.settings.report import RedactionSettings, ReportSettings
 from detector.settings.section import Section
+from detector.settings.signatures import SignatureSettings
 from detector.settings.store import StoreSettings
 from detector.settings.tree import Setting, Settings, describe
 from detector.settings.windows import WindowSettings
@@ -17,6 +18,7 @@ __all__ = [
     "Section",
     "Setting",
     "Settings",
+    "SignatureSettings",
     "StoreSettings",
     "WindowSettings",
     "describe",

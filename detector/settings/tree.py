@@ -16,6 +16,7 @@ from msgspec import Meta
 from detector.settings.detection import DetectionSettings
 from detector.settings.report import RedactionSettings, ReportSettings
 from detector.settings.section import Section
+from detector.settings.signatures import SignatureSettings
 from detector.settings.store import StoreSettings
 from detector.settings.windows import WindowSettings
 
@@ -29,6 +30,9 @@ class Settings(Section, frozen=True):
     windows: Annotated[
         WindowSettings, Meta(description="When a reconciliation window opens and closes.")
     ] = WindowSettings()
+    signatures: Annotated[
+        SignatureSettings, Meta(description="Which known faults are looked for.")
+    ] = SignatureSettings()
     store: Annotated[StoreSettings, Meta(description="Where state is kept.")] = StoreSettings()
     report: Annotated[ReportSettings, Meta(description="What the report shows.")] = ReportSettings()
     redaction: Annotated[

@@ -25,6 +25,11 @@ class WindowSettings(Section, frozen=True):
     settle_s: Annotated[
         int, Meta(ge=0, description="Seconds after its last proxy during which a window counts.")
     ] = 15
-    max_s: Annotated[
-        int, Meta(ge=60, description="Seconds after which a window closes, complete or not.")
-    ] = 7200
+    stuck_s: Annotated[
+        int,
+        Meta(
+            ge=60,
+            description="Seconds without progress after which an incomplete rollout is called "
+            "stuck; it stays open until all proxies have moved or another one begins.",
+        ),
+    ] = 600

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from detector.signatures.faults import Fault
 from detector.signatures.matching import catalogue, match
+from detector.signatures.selection import selected
 
-__all__ = ["catalogue", "match"]
+__all__ = ["Fault", "catalogue", "match", "selected"]

@@ -40,7 +40,12 @@ def catalogue() -> tuple[Fault, ...]:
     return tuple(faults)
 
 
-def match(incident: Incident, moments: pl.DataFrame, windows: Sequence[Window]) -> Signature | None:
+def match(
+    incident: Incident,
+    moments: pl.DataFrame,
+    windows: Sequence[Window],
+    faults: Sequence[Fault] | None = None,
+) -> Signature | None:
     """The known fault that fits an incident best, given its attribution.
 
     Best is what asks for most, times the share of the errors that it explains.
@@ -51,6 +56,7 @@ def match(incident: Incident, moments: pl.DataFrame, windows: Sequence[Window]) 
             that ask for no details can still fit by the signals of the series.
         windows: when none is blamed, those open near the onset may still give an entry its
             kind and versions.
+        faults: what to compare with; by default all that come with Pushwake.
     """
     frame = _kinds(_root_errors(incident, moments))
     total = float(frame["weight"].sum())
@@ -61,7 +67,7 @@ def match(incident: Incident, moments: pl.DataFrame, windows: Sequence[Window]) 
     candidates = [blamed] if blamed is not None else near
     best = 0.0
     found: Fault | None = None
-    for fault in catalogue():
+    for fault in catalogue() if faults is None else faults:
         if not _allowed(fault, incident.attribution.cause, candidates):
             continue
         rows = frame.filter(_criteria(fault))

@@ -15,6 +15,13 @@ from detector.errors import StoreVersionError
 _FOLDER = Path(__file__).parent / "migrations"
 
 
+def is_current(connection: sa.Connection) -> bool:
+    """Whether a store's tables are those of this version."""
+    scripts = ScriptDirectory.from_config(_config(connection))
+    present = MigrationContext.configure(connection).get_current_revision()
+    return present == scripts.get_current_head()
+
+
 def migrate(connection: sa.Connection) -> None:
     """Run the migrations that are missing, inside the caller's transaction.
 
@@ -24,9 +31,7 @@ def migrate(connection: sa.Connection) -> None:
     Raises:
         StoreVersionError: the store was written by a newer version; nothing is changed.
     """
-    config = Config()
-    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
-    config.attributes["connection"] = connection
+    config = _config(connection)
     scripts = ScriptDirectory.from_config(config)
     present = MigrationContext.configure(connection).get_current_revision()
     if present == scripts.get_current_head():
@@ -38,3 +43,10 @@ def migrate(connection: sa.Connection) -> None:
             advice="Use the newer Pushwake that wrote it, or set store.url to another store",
         )
     command.upgrade(config, "head")
+
+
+def _config(connection: sa.Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config

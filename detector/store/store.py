@@ -13,10 +13,13 @@ import sqlalchemy as sa
 from detector import clock, documents
 from detector.documents import IncidentDocument
 from detector.errors import StoreError
+from detector.reconciliation import LedgerRows, Mark
 from detector.settings import StoreSettings
 from detector.store import rows, tables
 from detector.store.database import READING, connect, our_errors
 from detector.store.lease import Lease, acquire, release, renew, this_process
+from detector.store.ledger_rows import write_ledger
+from detector.store.marks import read_marks
 from detector.store.migrate import migrate
 from detector.store.outbox import entries_of, put_entries, put_notices
 from detector.timeline import Entry, Notice
@@ -34,6 +37,7 @@ class Step:
     rejects: Mapping[str, int] = field(default_factory=dict)  # by reason, new in this step
     entries: Sequence[Entry] = ()  # of the incidents' timelines
     notices: Sequence[Notice] = ()  # to be told; of incidents that are in this step or before
+    ledger: LedgerRows | None = None  # proxies and istiods that changed
     time: datetime | None = None  # event time up to which everything is decided
 
 
@@ -120,6 +124,8 @@ class Store:
                 ),
             )
             rows.add_rejects(connection, step.rejects)
+            if step.ledger is not None:
+                write_ledger(connection, step.ledger)
             rows.count_step(connection, step.time)
 
     def renew(self) -> None:
@@ -206,6 +212,11 @@ class Store:
             query = query.where(sa.or_(table.c.ended_at.is_(None), table.c.ended_at >= since))
         with self._reading() as connection:
             return [msgspec.json.decode(text, type=Window) for text in connection.scalars(query)]
+
+    def marks(self, *, since: datetime) -> list[Mark]:
+        """The changes that people announced and that had not ended by then."""
+        with self._reading() as connection:
+            return read_marks(connection, since)
 
     def close(self) -> None:
         """Release the lease and let go of the database; may be called twice.

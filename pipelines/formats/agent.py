@@ -51,6 +51,11 @@ _LOST = re.compile(
     r"(?:upstream (?:\[\d+\] )?terminated with unexpected error|disconnected from XDS server)[: ]*"
 )
 _REJECTED = re.compile(r"Envoy proxy is NOT ready: config received .*but was rejected[: ]*")
+_LIFECYCLES = (
+    ("rotation", "Root cert has changed, start rotating root cert"),
+    ("proxy-stop", "Agent draining Proxy"),
+    ("proxy-stop", "Graceful termination period is"),
+)
 _VERSION = re.compile(r"Version (?P<version>\d+\.\d+[\w.-]*)")
 _STARTUP = re.compile(
     r"FLAG: |Version \d|Starting |Envoy command: |Proxy role|Envoy proxy is ready|Effective config"
@@ -92,6 +97,9 @@ def fields(entry: LogLine) -> dict[str, Any]:
             return said | {"event": "disconnect", "error": message[lost.end() :] or None}
         if (rejected := _REJECTED.match(message)) is not None:
             return said | {"event": "nack", "error": message[rejected.end() :] or None}
+    for lifecycle, beginning in _LIFECYCLES:
+        if message.startswith(beginning):
+            return said | {"event": "other", "lifecycle": lifecycle}
     if (version := _VERSION.match(message)) is not None:
         return said | {"event": "startup", "version": version["version"]}
     return said | {"event": "startup" if _STARTUP.match(message) else "other"}

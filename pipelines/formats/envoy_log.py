@@ -24,6 +24,7 @@ _STREAM_CLOSED = re.compile(
 _REJECTED = re.compile(
     r"(?:gRPC|delta) config for (?:type\.googleapis\.com/)?(?P<url>\S+) (?:update )?rejected: ?"
 )
+_TERMINATED = "caught ENVOY_SIGTERM"
 _FROM_THREAD = re.compile(r"\s+thread=\d+$")
 _TYPES = {
     "Cluster": "CDS",
@@ -73,6 +74,8 @@ def _fields(entry: LogLine | None) -> dict[str, Any] | None:
     if rejected is not None:
         kind = _TYPES.get(rejected["url"].rpartition(".")[2])
         return said | {"event": "nack", "type": kind, "error": message[rejected.end() :] or None}
+    if message.startswith(_TERMINATED):
+        return said | {"event": "other", "lifecycle": "proxy-stop"}
     return said | {"event": "other"}
 
 

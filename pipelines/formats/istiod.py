@@ -54,6 +54,16 @@ _BANNER = re.compile(
 _START = re.compile(r"Star(?:t)?ing Istiod Server|Starting Istio Pilot|Starting pilot discovery")
 _READY = re.compile(r"All caches have been synced up")
 _STOP = re.compile(r"Istiod server (?:stopped|terminated)|Server shutdown|Shutting down Istiod")
+_ROTATION = re.compile(
+    r"Update Istiod cacerts|Istiod has detected the newly added intermediate CA"
+    r"|Root certificate rotation is completed|Successfully reloaded root cert into KeyCertBundle"
+)
+_LIFECYCLES = (
+    ("start", "startup", _START),
+    ("ready", "startup", _READY),
+    ("stop", "other", _STOP),
+    ("rotation", "other", _ROTATION),
+)
 _STARTUP = re.compile(
     r"FLAG: |[Ii]nitializing |[Ss]tart?ing (?!new push)|All controller caches|[Ww]aiting for "
     r"|(?:kube )?controller \S+ (?:is syncing|synced)|\S+ CA has started|[Cc]reating CA "
@@ -220,9 +230,9 @@ def _lifecycle(message: str) -> Fields | None:
     banner = _BANNER.match(message)
     if banner is not None:
         return {"event": "startup", "lifecycle": "start", "istio_version": banner["version"]}
-    for lifecycle, pattern in (("start", _START), ("ready", _READY), ("stop", _STOP)):
+    for lifecycle, event, pattern in _LIFECYCLES:
         if pattern.match(message):
-            return {"event": "other" if lifecycle == "stop" else "startup", "lifecycle": lifecycle}
+            return {"event": event, "lifecycle": lifecycle}
     if _STARTUP.match(message):
         return {"event": "startup"}
     return {"event": "config"} if _CONFIG.match(message) else None

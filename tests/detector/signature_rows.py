@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import polars as pl
 
 from detector.signatures import match
-from detector.types import Attribution, Cause, Signature, WindowKind
+from detector.types import Attribution, Cause, Incident, Signature, Window, WindowKind
 from tests.detector.attribution_scenes import Scene
 
 RESET = "upstream_reset_before_response_started"
@@ -32,6 +33,11 @@ class Row:
     reconciled: bool = True
 
     def found(self) -> Signature | None:
+        """What the catalogue makes of it."""
+        return match(*self.case())
+
+    def case(self) -> tuple[Incident, pl.DataFrame, list[Window]]:
+        """The incident, its errors and the windows."""
         scene = Scene()
         if self.window is not None:
             scene.window(self.window, {f"{POD}.shop": 0.0}, versions=self.versions)
@@ -53,7 +59,7 @@ class Row:
             windows = [replace(window, reconciled={}) for window in windows]
         blamed = windows[0] if windows and self.cause == "control-plane" else None
         case.incident.attribution = Attribution(self.cause, blamed, 0.9, [], ["a doubt"])
-        return match(case.incident, case.moments, windows)
+        return case.incident, case.moments, windows
 
 
 SDS = "Secret_is_not_supplied_by_SDS"
@@ -71,6 +77,7 @@ MATCHING = [
     Row("sds-secret-type-switch", "UF", details=SDS, window="upgrade", versions=TO_17),
     Row("sds-secret-late", "UF", details=SDS, window="upgrade", versions=("1.20.1", "1.21.0")),
     Row("te-204-1.7", "UC", window="upgrade", versions=TO_17),
+    Row("te-204-1.7-inbound", "UC", inbound=True, window="upgrade", versions=TO_17),
     Row("te-204-1.7.5", "UC", window="upgrade", versions=TO_175),
     Row("codec-stricter", "UPE", 502, MALFORMED, inbound=True, window="upgrade"),
     Row(
@@ -179,6 +186,7 @@ OTHER = [
     Row("sds-secret-type-switch", "UF", details=SDS, window="upgrade", versions=("1.7.5", "1.8.0")),
     Row("sds-secret-late", "UF", details=VERIFY, window="upgrade"),
     Row("te-204-1.7", "UC", window="upgrade", versions=("1.7.5", "1.8.0")),
+    Row("te-204-1.7-inbound", "UC", window="upgrade", versions=TO_17),
     Row("te-204-1.7.5", "UC", window="upgrade", versions=("1.7.5", "1.7.8")),
     Row("codec-stricter", "UPE", 502, MALFORMED, inbound=True, cause="workload"),
     Row(

@@ -599,7 +599,7 @@ def test_a_proxy_keeps_a_bounded_number_of_reconnects_the_newest() -> None:
 
     times = [seconds(time) for time in ledger.proxies["web-1.shop"].reconciles]
 
-    assert times == [100 * n for n in range(84, 100)]
+    assert times == [100 * n for n in range(96, 100)]
 
 
 def test_old_windows_are_forgotten_but_still_count_in_the_coverage() -> None:

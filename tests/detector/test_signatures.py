@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.signatures import RECORDED, figures, page
 from detector.attribution import explain
 from detector.signatures import catalogue, match
 from detector.types import Attribution, Incident
@@ -53,14 +55,7 @@ def test_a_confounder_never_names_a_fault_of_the_control_plane(row: Row) -> None
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [
-        ("a_upgrade_nc", "rollout-missing-cluster"),
-        ("a_upgrade_nr503", "rollout-missing-routes"),
-        ("b_tls_mismatch", "tls-settings-split"),
-        ("c_204_te", "codec-stricter"),
-        ("d_backend_crash", "application-not-listening"),
-        ("g_eds_drained", "endpoints-drained-by-push"),
-    ],
+    list(RECORDED.items()),
 )
 def test_the_fault_of_a_recording_of_real_proxies_is_recognised(name: str, expected: str) -> None:
     case, _ = recording(name)
@@ -107,3 +102,14 @@ def test_a_fault_of_each_proxy_needs_a_window_that_knows_proxies() -> None:
         row.id, row.signal, details=row.details, window=row.window, reconciled=False
     ).found()
     assert nobody is None or nobody.id != row.id
+
+
+def test_the_page_of_known_faults_is_what_the_catalogue_gives() -> None:
+    assert (Path(__file__).parents[2] / "docs" / "signatures.md").read_text() == page() + "\n"
+
+
+def test_precision_and_recall_over_all_cases_hold_what_is_promised() -> None:
+    got = figures()
+    assert got.right >= len(catalogue())
+    assert got.precision >= 0.95
+    assert got.recall >= 0.95

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "timeline"
-down_revision = "0001"
+down_revision = "marks"
 
 _TIME = sa.String(27)
 

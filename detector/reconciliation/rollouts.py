@@ -1,0 +1,60 @@
+"""What Kubernetes says of workloads: rollouts, scaling, pods that die. They explain errors, too."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from detector.reconciliation.events import Event
+
+TOGETHER = timedelta(minutes=10)
+"""Events of one workload closer together than this are one rollout."""
+
+KEEP = timedelta(hours=4)
+MAX_ROLLOUTS = 2_000
+
+
+class WorkloadRollout(msgspec.Struct):
+    """A stretch in which a workload's pods were changed, started, scaled or died."""
+
+    workload: str  # name.namespace
+    started_at: datetime
+    latest: datetime
+    reason: str  # what Kubernetes said first
+    events: int = 1
+
+
+class Rollouts:
+    """The rollouts of the last hours, by their start."""
+
+    def __init__(self) -> None:
+        self.state: list[WorkloadRollout] = []
+        self._open: dict[str, WorkloadRollout] = {}
+
+    def restore(self, state: list[WorkloadRollout]) -> None:
+        """Take over the state of a snapshot."""
+        self.state = state
+        self._open = {rollout.workload: rollout for rollout in state}
+
+    def take(self, event: Event) -> None:
+        """Note what happened to a workload (``event.workload`` is set)."""
+        workload = event.workload or ""
+        known = self._open.get(workload)
+        if known is not None and event.time - known.latest <= TOGETHER:
+            known.latest = max(known.latest, event.time)
+            known.started_at = min(known.started_at, event.time)
+            known.events += 1
+            return
+        rollout = WorkloadRollout(workload, event.time, event.time, event.reason or event.kind)
+        self.state.append(rollout)
+        self._open[workload] = rollout
+
+    def trim(self, now: datetime) -> None:
+        """Forget what is long over, and the oldest of too many."""
+        kept = [rollout for rollout in self.state if now - rollout.latest <= KEEP]
+        self.restore(kept[-MAX_ROLLOUTS:])
+
+    def since(self, time: datetime) -> list[WorkloadRollout]:
+        """Those that were going on at ``time`` or later."""
+        return [rollout for rollout in self.state if rollout.latest >= time]
