@@ -7,7 +7,7 @@ STAMP := .venv/.ready
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,\
 	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 
-.PHONY: help setup demo test check fmt bench quality lock clean
+.PHONY: help setup demo test check fmt kafka bench quality lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sort | \
@@ -40,6 +40,9 @@ fmt: setup ## format the code and repair what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+kafka: setup ## run Apache Kafka on loopback until interrupted (needs Java and Maven)
+	$(BIN)/python -m tests.parts.kafka
+
 bench: setup ## lines a second, against other tools
 	$(BIN)/python -m benchmarks.parse
 
@@ -52,6 +55,8 @@ lock: setup ## pin the newest dependencies that pyproject.toml allows
 	build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	build/lock/bin/uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 \
 		--fork-strategy fewest --extra dev --no-header --no-annotate pyproject.toml -o requirements.txt
+	build/lock/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --fork-strategy fewest \
+		--constraint requirements.txt --no-header --no-annotate pyproject.toml -o deploy/requirements.txt
 
 clean: ## remove .venv and everything made
 	rm -rf .venv build demo-out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -26,6 +26,7 @@ from detector.exemplars import ExemplarLog
 from detector.incidents import Change, IncidentBook
 from detector.moments import MomentLog
 from detector.naming import in_full, workloads
+from detector.reached import reached
 from detector.reconciliation import Inference, Ledger, Mark
 from detector.rejects import RejectLog
 from detector.roster import Roster
@@ -44,7 +45,6 @@ REVISE_SHARE = 0.2
 """Of an older incident's age between two looks: its answer hardly changes any more, and a fault
 of hours is looked at some twenty times instead of hundreds."""
 
-_SANE_SHARE = 0.99
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -125,7 +125,7 @@ class Worker:
         self._take(parsed)
         self.rejects.add(batch, parsed.rejects)
         self.exemplars.add(batch, parsed.access)
-        return _reached(parsed.access["time"], parsed.control["time"])
+        return reached(parsed.access["time"], parsed.control["time"])
 
     def mark(self, marks: Sequence[Mark]) -> None:
         """Let these be the changes that people announced."""
@@ -291,12 +291,3 @@ class Worker:
         if not windows and not self.ledger.told:
             return {}
         return {kind: self.ledger.coverage(kind) for kind in get_args(WindowKind)}
-
-
-def _reached(access: pl.Series, control: pl.Series) -> datetime | None:
-    """The event time that all but one in a hundred entries of a batch lie before or at."""
-    times = access if len(access) else control
-    if times.is_empty():
-        return None
-    value = times.to_physical().quantile(_SANE_SHARE, interpolation="lower")
-    return None if value is None else datetime.fromtimestamp(value / 1e6, tz=UTC)

@@ -40,6 +40,37 @@ class FileProblem:
         return f"{self.path}{place}: {self.reason}{byte}"
 
 
+class SourceError(Exception):
+    """The source cannot go on: what happened, where, and what to do about it."""
+
+    def __init__(self, what: str, *, where: str, advice: str) -> None:
+        super().__init__(what, where, advice)
+        self.what = what
+        self.where = where
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}. {self.advice}."
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Records of a partition that were not read, from ``first_offset`` up to ``next_offset``."""
+
+    topic: str
+    partition: int
+    first_offset: int
+    next_offset: int
+    reason: str
+
+    def __str__(self) -> str:
+        many = self.next_offset - self.first_offset
+        return (
+            f"{self.topic}[{self.partition}]: {many:,} offsets from {self.first_offset} on not "
+            f"read: {self.reason}"
+        )
+
+
 class Source(Protocol):
     """Raw values of partitions, in the order of each partition.
 
@@ -55,7 +86,7 @@ class Source(Protocol):
         ...
 
     @property
-    def problems(self) -> Sequence[FileProblem]:
+    def problems(self) -> Sequence[FileProblem | Loss]:
         """What could not be read so far, in the order found; grows only."""
         ...
 
@@ -63,7 +94,7 @@ class Source(Protocol):
         """The next values of one partition, never empty; None when there are none at present.
 
         Bounded in memory. Consecutive batches of a partition join without gap or overlap:
-        ``first_offset`` is the ``next_offset`` of the one before.
+        ``first_offset`` is the ``next_offset`` of the one before, unless a `Loss` tells why not.
         """
         ...
 

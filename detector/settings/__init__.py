@@ -4,6 +4,7 @@ A section is a file of its own; `tree` puts them together.
 """
 
 from detector.settings.detection import DetectionSettings
+from detector.settings.kafka import KafkaSettings
 from detector.settings.report import RedactionSettings, ReportSettings
 from detector.settings.section import Section
 from detector.settings.signatures import SignatureSettings
@@ -13,6 +14,7 @@ from detector.settings.windows import WindowSettings
 
 __all__ = [
     "DetectionSettings",
+    "KafkaSettings",
     "RedactionSettings",
     "ReportSettings",
     "Section",

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from detector.settings.detection import DetectionSettings
+from detector.settings.kafka import KafkaSettings
 from detector.settings.report import RedactionSettings, ReportSettings
 from detector.settings.section import Section
 from detector.settings.signatures import SignatureSettings
@@ -30,6 +31,7 @@ class Settings(Section, frozen=True):
     windows: Annotated[
         WindowSettings, Meta(description="When a reconciliation window opens and closes.")
     ] = WindowSettings()
+    kafka: Annotated[KafkaSettings, Meta(description="Where records come from.")] = KafkaSettings()
     signatures: Annotated[
         SignatureSettings, Meta(description="Which known faults are looked for.")
     ] = SignatureSettings()

@@ -89,7 +89,4 @@ def entries_of(connection: sa.Connection, incident_id: str) -> list[Entry]:
     query = (
         sa.select(timeline).where(timeline.c.incident_id == incident_id).order_by(timeline.c.number)
     )
-    return [
-        msgspec.convert({str(name): value for name, value in row.items()}, Entry)
-        for row in connection.execute(query).mappings()
-    ]
+    return [Entry(**row) for row in connection.execute(query).mappings()]

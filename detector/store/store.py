@@ -35,9 +35,9 @@ class Step:
     states: Mapping[str, bytes] = field(default_factory=dict)  # bank, rollup, ledger, book
     offsets: Mapping[tuple[str, int], int] = field(default_factory=dict)  # next to read
     rejects: Mapping[str, int] = field(default_factory=dict)  # by reason, new in this step
+    ledger: LedgerRows | None = None  # proxies and istiods that changed
     entries: Sequence[Entry] = ()  # of the incidents' timelines
     notices: Sequence[Notice] = ()  # to be told; of incidents that are in this step or before
-    ledger: LedgerRows | None = None  # proxies and istiods that changed
     time: datetime | None = None  # event time up to which everything is decided
 
 

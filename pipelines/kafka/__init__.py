@@ -1,0 +1,8 @@
+"""Apache Kafka: the only package that imports the client."""
+
+from pipelines.kafka.connection import Connection
+from pipelines.kafka.dead_letters import DeadLetter, DeadLetters
+from pipelines.kafka.source import KafkaSource
+from pipelines.kafka.topics import Topics
+
+__all__ = ["Connection", "DeadLetter", "DeadLetters", "KafkaSource", "Topics"]

@@ -1,0 +1,79 @@
+"""Which partitions are read, and from where."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from kafka import KafkaConsumer, TopicPartition
+
+from pipelines.batch import Kind
+from pipelines.source import Offsets, SourceError
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Which topics to read, by name or by pattern (a name that starts with ``^``)."""
+
+    kinds: Mapping[str, Kind]
+
+    def kind(self, topic: str) -> Kind | None:
+        """What a topic holds; None when it is not to be read. Exact names come before patterns."""
+        if topic in self.kinds:
+            return self.kinds[topic]
+        for name, kind in self.kinds.items():
+            if name.startswith("^") and re.search(name, topic):
+                return kind
+        return None
+
+    def named(self) -> list[str]:
+        """Topics that have to exist."""
+        return [name for name in self.kinds if not name.startswith("^")]
+
+    def partitions(self, consumer: KafkaConsumer) -> dict[TopicPartition, Kind]:
+        """Every partition there is of what is to be read, with what it holds.
+
+        Raises:
+            SourceError: a named topic does not exist.
+        """
+        existing = consumer.topics()
+        missing = [name for name in self.named() if name not in existing]
+        if missing:
+            raise SourceError(
+                "this topic does not exist",
+                where=", ".join(missing),
+                advice="Create it or correct kafka.topics; a pattern (^NAME$) waits for it instead",
+            )
+        found: dict[TopicPartition, Kind] = {}
+        for topic in sorted(existing):
+            if (kind := self.kind(topic)) is not None:
+                numbers = consumer.partitions_for_topic(topic) or ()
+                found.update({TopicPartition(topic, number): kind for number in sorted(numbers)})
+        return found
+
+
+def beginnings(
+    consumer: KafkaConsumer,
+    partitions: Sequence[TopicPartition],
+    offsets: Offsets,
+    start: str | datetime,
+) -> dict[TopicPartition, int]:
+    """Where to begin with partitions: at their offset if they have one, otherwise at ``start``."""
+    found = {
+        one: offsets[one.topic, one.partition]
+        for one in partitions
+        if (one.topic, one.partition) in offsets
+    }
+    new = [one for one in partitions if one not in found]
+    if not new:
+        return found
+    if start == "earliest":
+        return found | dict(consumer.beginning_offsets(new))
+    ends = dict(consumer.end_offsets(new))
+    if isinstance(start, datetime):
+        stamp = round(start.timestamp() * 1000)
+        times = consumer.offsets_for_times(dict.fromkeys(new, stamp))
+        ends |= {one: place.offset for one, place in times.items() if place is not None}
+    return found | ends
