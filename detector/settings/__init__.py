@@ -5,16 +5,21 @@ A section is a file of its own; `tree` puts them together.
 
 from detector.settings.detection import DetectionSettings
 from detector.settings.kafka import KafkaSettings
+from detector.settings.notify import ChannelKind, ChannelSettings, NotifySettings
 from detector.settings.report import RedactionSettings, ReportSettings
 from detector.settings.section import Section
 from detector.settings.signatures import SignatureSettings
 from detector.settings.store import StoreSettings
 from detector.settings.tree import Setting, Settings, describe
+from detector.settings.web import WebSettings
 from detector.settings.windows import WindowSettings
 
 __all__ = [
+    "ChannelKind",
+    "ChannelSettings",
     "DetectionSettings",
     "KafkaSettings",
+    "NotifySettings",
     "RedactionSettings",
     "ReportSettings",
     "Section",
@@ -22,6 +27,7 @@ __all__ = [
     "Settings",
     "SignatureSettings",
     "StoreSettings",
+    "WebSettings",
     "WindowSettings",
     "describe",
 ]

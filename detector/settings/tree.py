@@ -15,10 +15,12 @@ from msgspec import Meta
 
 from detector.settings.detection import DetectionSettings
 from detector.settings.kafka import KafkaSettings
+from detector.settings.notify import NotifySettings
 from detector.settings.report import RedactionSettings, ReportSettings
 from detector.settings.section import Section
 from detector.settings.signatures import SignatureSettings
 from detector.settings.store import StoreSettings
+from detector.settings.web import WebSettings
 from detector.settings.windows import WindowSettings
 
 
@@ -40,6 +42,10 @@ class Settings(Section, frozen=True):
     redaction: Annotated[
         RedactionSettings, Meta(description="What exemplars may show of a log line.")
     ] = RedactionSettings()
+    notify: Annotated[NotifySettings, Meta(description="Whom to tell of incidents, and how.")] = (
+        NotifySettings()
+    )
+    web: Annotated[WebSettings, Meta(description="Where people reach the pages.")] = WebSettings()
     formats: Annotated[
         dict[str, str],
         Meta(
