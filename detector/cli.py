@@ -13,11 +13,22 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from detector.commands import demo, explain, lists, mark, proxies, replay, signatures
+from detector.commands import (
+    demo,
+    explain,
+    lists,
+    mark,
+    poll,
+    proxies,
+    replay,
+    run,
+    serve,
+    signatures,
+)
 from detector.commands.parser import Parser
 from detector.errors import PushwakeError
 
-_COMMANDS = (replay, demo, explain, mark, proxies, signatures, lists)
+_COMMANDS = (run, serve, replay, demo, explain, mark, poll, proxies, signatures, lists)
 
 _EXAMPLES = """\
 examples:

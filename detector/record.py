@@ -1,13 +1,15 @@
-"""What a replay leaves in the store as it goes: state and read positions, one commit a step."""
+"""What a worker leaves in the store as it goes: state and read positions, one commit a step."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from detector import clock
 from detector.store import Step, Store
-from detector.timeline import notices
+from detector.timeline import Entry, Notice, notice, notices
+from detector.types import Incident
 from detector.worker import Worker
 from pipelines.batch import Batch
 from pipelines.source import Offsets
@@ -27,20 +29,23 @@ class Record:
         store: where to, if anywhere.
         worker: whose state is kept.
         every_s: seconds between two commits at the least.
+
+    Attributes:
+        resumed: whether there was an earlier state.
         tell: whether people are to be told of what is found. A replay, and the past that a new
-            worker reads to learn from, tell nobody; timelines are written all the same.
+            worker reads to learn from, tell nobody; timelines are written all the same. Once
+            telling begins, incidents that go on are told as if they had opened then.
     """
 
-    def __init__(
-        self, store: Store | None, worker: Worker, every_s: float, *, tell: bool = False
-    ) -> None:
+    def __init__(self, store: Store | None, worker: Worker, every_s: float) -> None:
         self._store = store
         self._worker = worker
         self._every_s = every_s
         self._committed_s = clock.monotonic_s()
         self._offsets: dict[tuple[str, int], int] = {}
         self.resumed = False
-        self.tell = tell
+        self.tell = False
+        self._untold: set[str] = set()
 
     def resume(self) -> Offsets:
         """Restore the state of an earlier replay, if there is one; where to read on."""
@@ -51,21 +56,35 @@ class Record:
         self.resumed = True
         return snapshot.offsets
 
+    def stage(self, batch: Batch) -> None:
+        """Note that a batch is in the worker's state, to be committed with the next step."""
+        self._offsets[batch.topic, batch.partition] = batch.next_offset
+
     def read(self, batch: Batch) -> None:
         """Note that a batch is in the worker's state; commit when it is time."""
-        self._offsets[batch.topic, batch.partition] = batch.next_offset
+        self.stage(batch)
         if clock.monotonic_s() - self._committed_s >= self._every_s:
             self.commit()
 
-    def commit(self) -> None:
-        """Write incidents, windows, state and positions in one transaction."""
+    def renew(self) -> None:
+        """Keep the lease while there is nothing to commit."""
+        if self._store is not None:
+            self._store.renew()
+
+    def commit(self) -> Offsets:
+        """Write incidents, windows, state and positions in one transaction.
+
+        Returns:
+            The positions that are new in the store.
+        """
         if self._store is None:
-            return
+            return {}
         self._worker.mark(self._store.marks(since=clock.now() - MARKS_KEPT))
         step = self._step()
         self._store.commit(replace(step, states=self._worker.snapshot(), offsets=self._offsets))
-        self._offsets = {}
+        written, self._offsets = self._offsets, {}
         self._committed_s = clock.monotonic_s()
+        return written
 
     def close(self) -> None:
         """Write what the last buckets, closed at the end of all input, have brought."""
@@ -80,6 +99,19 @@ class Record:
             windows=self._worker.windows,
             ledger=self._worker.ledger.take_rows(),
             entries=entries,
-            notices=notices(entries, incidents) if self.tell else [],
+            notices=self._notices(entries, incidents),
             time=self._worker.period[1] if self._worker.period else None,
         )
+
+    def _notices(self, entries: Sequence[Entry], incidents: Sequence[Incident]) -> list[Notice]:
+        if not self.tell:
+            self._untold.update(entry.incident_id for entry in entries)
+            return []
+        told = notices(entries, incidents)
+        news = {one.document.id for one in told}
+        for incident in incidents:
+            waits = incident.id in self._untold and incident.id not in news
+            if waits and incident.status != "resolved":
+                told.append(notice(incident, "opened"))
+        self._untold.clear()
+        return told

@@ -203,7 +203,11 @@ class Worker:
     def add_rollup(self, rollup: pl.DataFrame) -> list[Change]:
         """Judge counts of whole buckets, `pipelines.schema.ROLLUP`, in order of time."""
         self._resolution_s = float(self.bucket_s)
-        self.moments.add(moment_log.of_rollup(rollup))
+        moments = moment_log.of_rollup(rollup)
+        self.moments.add(moments)
+        if not rollup.is_empty():
+            end = rollup["time"].to_list()[-1] + timedelta(seconds=self.bucket_s)
+            self.inference.step(moments, end)
         return self._judge(rollup)
 
     def _judge(self, rollup: pl.DataFrame) -> list[Change]:

@@ -10,8 +10,8 @@ Extreme Values, 2001, chapter 4) with shape ``XI``::
     sigma = (X + 4 sigma_g) / (n + 4)      their mean height over U
     R(z) = zeta (1 + XI (z - U) / sigma)^(-1/XI)    expected such peaks a week on this row
 
-Peaks are winsorised at six sigma, so that a repeated harmless burst desensitises its row after
-two or three times while one outage does not.
+Peaks are winsorised at two sigma: outages, which are of all heights, would make every row of
+their signal deaf for weeks, while a repeated harmless burst still desensitises its own row.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _KIN = 10.0  # peaks that the rows of other signals count for, towards the heigh
 _FEW = 10.0  # peaks that the prior counts for, towards the height of a level
 _USUAL = 1.0  # height of peaks before any was seen
 
-_WINSOR = 6.0  # sigmas that one peak counts for at the most
+_WINSOR = 2.0  # sigmas that one peak counts for at the most
 
 
 class Peaks(Columns):

@@ -133,6 +133,7 @@ def read_labels(labels: object, depth: int = 0, prefix: str = "") -> dict[str, s
 
 
 _CANONICAL = ("service_istio_io_canonical_name", "app_kubernetes_io_name", "app")
+_ISTIOS = ("istio-proxy", "discovery")
 _VERSION = re.compile(r"v?(\d+\.\d+(?:\.\d+)?(?:-(?:alpha|beta|rc)[.\d]*)?)(?![.\d])")
 
 
@@ -151,9 +152,9 @@ def _sidecar_status(annotations: Mapping[str, str]) -> Mapping[str, Any]:
 
 
 def _proxy_version(container: str | None, image: str | None) -> str | None:
-    """Only istio-proxy's image says the proxy's version; another container's is the app's."""
+    """The version of Istio that a proxy's or istiod's image is; other images' are the app's."""
     repository, _, tag = (image or "").partition("@")[0].rpartition(":")
-    if container == "istio-proxy" or (container is None and repository.endswith("/proxyv2")):
+    if container in _ISTIOS or (container is None and repository.endswith(("/proxyv2", "/pilot"))):
         return _version(tag)
     return None
 

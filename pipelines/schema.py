@@ -110,6 +110,7 @@ CONTROL_KINDS = (
     "workload-rollout",  # a workload got a new generation of pods, or another number of them
     "proxy",  # a proxy, or another version of it, writes access logs
     "proxy-stop",  # a proxy is told to end: its pod is being deleted
+    "sync",  # a proxy is found connected to an istiod; since when, nobody tells
     "notice",  # worth a line in the ledger, no more: leader changes, scaling
 )
 

@@ -2,61 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
-from typing import NamedTuple
-
 import numpy as np
 
 from benchmarks.detection.mesh import BUCKET_S, DAY, Mesh
-
-Signal = tuple[int, str]
-SIZES = ((15, 50), (50, 300), (300, 3000), (3000, 20000))  # tiny, small, medium, large
-CRASHES: tuple[Signal, ...] = ((503, "UF,URX"), (503, "UC"), (503, "-"), (500, "-"))
-ORPHANS: tuple[Signal, ...] = ((404, "NR"), (503, "NC"), (503, "NC"), (503, "UH"), (503, "UF,URX"))
-SPACING = 360  # buckets between two stories
-
-
-class Failing(NamedTuple):
-    """How requests fail, and which share of them."""
-
-    signal: Signal
-    share: float
-
-
-class At(NamedTuple):
-    """Where an error happens."""
-
-    bucket: int
-    edge: int
-    pod: int
-
-
-@dataclass
-class Label:
-    """What happened, for the scorer."""
-
-    kind: str
-    cause: str
-    start_s: float
-    end_s: float
-    services: set[str] = field(default_factory=set)
-    signals: set[str] = field(default_factory=set)
-    excess: int = 0
-    should_alarm: bool = True
-    first_s: float = math.inf  # bucket of the first error
-
-
-@dataclass
-class Story:
-    """All events of the control plane and all labels of a run; times in seconds from its start."""
-
-    events: list[dict[str, object]] = field(default_factory=list)
-    labels: list[Label] = field(default_factory=list)
-
-    def say(self, at_s: float, kind: str, **rest: object) -> None:
-        """Note one control-plane event."""
-        self.events.append({"at": at_s, "kind": kind, **rest})
+from benchmarks.detection.story import (
+    CRASHES,
+    ORPHANS,
+    SIZES,
+    SPACING,
+    At,
+    Failing,
+    Label,
+    Signal,
+    Story,
+)
 
 
 class Faults:
@@ -85,7 +44,10 @@ class Faults:
             self.timeouts,
             self.client_surge,
             self.crash_in_upgrade,
+            self.crash_in_upgrade,
             self.harmless_upgrade,
+            self.restart,
+            self.bad_push,
         ]
         first, last = DAY // 3, self.mesh.length - 400
         slots = np.arange(first, last, SPACING)
@@ -224,13 +186,31 @@ class Faults:
         start = slot * float(BUCKET_S) + self.rng.uniform(0, 10)
         _, edges = self._target()
         rate = sum(self.mesh.edges[i].rate for i in edges)
-        lasts = float(np.exp(self.rng.uniform(np.log(20), np.log(600))))
+        lasts = float(np.exp(self.rng.uniform(np.log(3), np.log(900))))
         share = min(1.0, self._size() / (rate * lasts))
-        signal: Signal = [(503, "UF,URX"), (503, "UC"), (503, "-"), (500, "-")][
-            int(self.rng.integers(4))
-        ]
+        signal = CRASHES[int(self.rng.integers(len(CRASHES)))]
         label = Label("crash", cause, start, start + lasts)
         self._steady(label, start, start + lasts, edges, Failing(signal, share))
+        self._finish(label)
+
+    def restart(self, slot: int) -> None:
+        """Istiod comes back without endpoints: for a while calls fail all over the mesh."""
+        start = slot * float(BUCKET_S) + self.rng.uniform(0, 10)
+        self.story.say(start, "control-plane-start", version=self.version)
+        lasts = self.rng.uniform(8, 60)
+        for service, replicas in enumerate(self.mesh.replicas.tolist()):
+            for pod in range(replicas):
+                at = start + self.rng.uniform(1, 6)
+                proxy = self.mesh.pod_name(service, pod)
+                self.story.say(at - 0.5, "disconnect", proxy=proxy)
+                self.story.say(at, "connect", proxy=proxy)
+                self.story.say(at + 0.1, "push", proxy=proxy, type="EDS", request=True)
+        label = Label("restart", "control-plane", start, start + lasts)
+        edges = np.flatnonzero(self.rng.random(len(self.mesh.edges)) < 0.5).tolist()
+        rate = sum(self.mesh.edges[i].rate for i in edges)
+        share = min(1.0, max(self._size(), 100) / (rate * lasts))
+        signal = ORPHANS[int(self.rng.integers(len(ORPHANS)))]
+        self._steady(label, start + 5, start + lasts, edges, Failing(signal, share))
         self._finish(label)
 
     def slow_ramp(self, slot: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,31 @@ class Errors:
             self.count.append(count)
 
 
+class Regime(NamedTuple):
+    """How unruly a mesh is when nothing is wrong."""
+
+    clumps: float  # mean clumps of `HABITS`, times this
+    heavy: float  # spread (log) of the size of single clumps: retry storms are of all sizes
+    deploys: tuple[float, float, float]  # a day; each service has one of these rates
+    blip: float  # spread (log) of the errors that a deploy costs
+
+
+REGIMES = {
+    "calm": Regime(1.0, 0.0, (0.05, 0.2, 1.0), 0.5),
+    "ordinary": Regime(1.0, 0.4, (0.2, 1.0, 4.0), 0.8),
+    "unruly": Regime(2.0, 0.8, (0.2, 2.0, 8.0), 1.0),
+}
+
+
+class Happening(NamedTuple):
+    """Something ordinary that may look like a fault, from one bucket to another."""
+
+    kind: str
+    first: int
+    last: int
+    services: list[str]
+
+
 class Mesh:
     """Services, edges and their traffic over a run.
 
@@ -69,11 +95,16 @@ class Mesh:
         rng: Source of all randomness.
         services: How many.
         days: Length of the run.
+        regime: How unruly it is.
     """
 
-    def __init__(self, rng: np.random.Generator, services: int, days: float) -> None:
+    def __init__(
+        self, rng: np.random.Generator, services: int, days: float, regime: Regime
+    ) -> None:
         self.rng = rng
+        self.regime = regime
         self.length = int(days * DAY)
+        self.happenings: list[Happening] = []
         self.services = [f"svc-{i:03d}.app.svc.cluster.local" for i in range(services)]
         self.replicas = rng.integers(2, 5, services + 1)  # last: the gateway
         self.edges = self._edges()
@@ -106,10 +137,11 @@ class Mesh:
             if service:
                 callers |= set(self.rng.integers(0, service, self.rng.integers(1, 5)).tolist())
             for caller in sorted(callers):
-                rate = 10 ** self.rng.uniform(-1.7, 2.2)
+                rate = 10 ** float(np.clip(self.rng.normal(0.3, 1.3), -3.5, 3.2))
                 edges.append(Edge(self.workload(caller), self.services[service], rate))
         for edge in self.rng.choice(len(edges), 2, replace=False):
-            edges[edge].born = int(self.rng.uniform(0.3, 0.9) * self.length)
+            born = edges[edge].born = int(self.rng.uniform(0.3, 0.9) * self.length)
+            self._note("new-edge", born, born + DAY // 4, [edges[edge].destination])
         return edges
 
     def _traffic(self) -> NDArray[np.int64]:
@@ -127,7 +159,15 @@ class Mesh:
         for i in self.rng.choice(len(self.edges), 2, replace=False):
             start = int(self.rng.uniform(0.2, 0.9) * self.length)
             table[i, start : start + 360] *= 5
+            self._note("traffic-x5", start, start + 420, [self.edges[i].destination])
+        for service in self.rng.choice(len(self.services), 2, replace=False).tolist():
+            start = int(self.rng.uniform(0.2, 0.9) * self.length)  # scaled out: twice the traffic
+            table[self.callers(service), start:] *= 2
+            self._note("scale-out", start, start + DAY // 8, [self.services[service]])
         return table
+
+    def _note(self, kind: str, first: int, last: int, services: list[str]) -> None:
+        self.happenings.append(Happening(kind, first, last, services))
 
     def wander(self, spread: float, memory: float) -> NDArray[np.float64]:
         """A slow random walk around 0 with standard deviation ``spread``."""
@@ -143,15 +183,21 @@ class Mesh:
         for i in range(len(self.edges)):
             for signal, (share, low, high, clump) in HABITS.items():
                 if self.rng.random() < share:
-                    self._habit(i, signal, 10 ** self.rng.uniform(low, high), clump)
+                    rate = 10 ** self.rng.uniform(low, high)
+                    self._habit(i, signal, rate, 1.0 + (clump - 1.0) * self.regime.clumps)
         quiet = [i for i, edge in enumerate(self.edges) if edge.rate < 1.0]
         for i in self.rng.choice(quiet, min(2, len(quiet)), replace=False):
             self._habit(int(i), (500, "-"), self.rng.uniform(0.3, 0.8), 1.0)
-        shifted = int(self.rng.integers(len(self.edges)))
-        start = int(self.rng.uniform(0.4, 0.8) * self.length)
-        self._habit(shifted, (500, "-"), 10 ** self.rng.uniform(-3.5, -2), 1.5, start)
+        busy = [i for i, edge in enumerate(self.edges) if edge.rate > 0.5]
+        for shifted in self.rng.choice(busy, max(self.length // (4 * DAY), 1)).tolist():
+            start = int(self.rng.uniform(0.2, 0.95) * self.length)
+            self._habit(shifted, (500, "-"), 10 ** self.rng.uniform(-3.5, -2), 1.5, start)
+            name = self.edges[shifted].destination
+            self._note("level-shift", start, start + DAY // 8, [name])
         for service in range(1, len(self.services)):
-            for _ in range(self.rng.poisson(self.length / DAY * self.rng.choice([0.2, 1.0, 4.0]))):
+            for _ in range(
+                self.rng.poisson(self.length / DAY * self.rng.choice(self.regime.deploys))
+            ):
                 self._deploy(service, int(self.rng.integers(self.length - 20)))
 
     def _habit(
@@ -163,14 +209,17 @@ class Mesh:
         for bucket in np.flatnonzero(clumps).tolist():
             count = number = int(clumps[bucket])
             if clump > 1:
-                count += int(self.rng.negative_binomial(number, 1 / clump))
+                heavy = self.regime.heavy
+                mean = clump * np.exp(self.rng.normal(-(heavy**2) / 2, heavy)) if heavy else clump
+                count += int(self.rng.negative_binomial(number, 1 / max(mean, 1.0001)))
             count = min(count, int(self.requests[edge, bucket]))
             self.errors.add(bucket, edge, signal, count, pod=int(self.rng.integers(4)))
 
     def _deploy(self, service: int, bucket: int) -> None:
         """A rolling restart: a few refused or reset connections from some callers."""
         callers = self.callers(service)
-        total = float(self.rng.lognormal(2.0, 0.8)) / max(len(callers), 1)
+        self._note("deploy", bucket, bucket + 9, [self.services[service]])
+        total = float(self.rng.lognormal(2.0, self.regime.blip)) / max(len(callers), 1)
         signal = [(503, "UF,URX"), (503, "UC"), (503, "-")][int(self.rng.integers(3))]
         for edge in callers:
             for offset in range(int(self.rng.integers(2, 9))):

@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from benchmarks.detection.faults import Faults, Label, Story
-from benchmarks.detection.mesh import BUCKET_S, DAY, GATEWAY, Mesh
+from benchmarks.detection.faults import Faults
+from benchmarks.detection.mesh import BUCKET_S, DAY, GATEWAY, REGIMES, Happening, Mesh
+from benchmarks.detection.story import Label, Story
 from pipelines.schema import ROLLUP
 
 START = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
@@ -21,9 +22,17 @@ Loss = tuple[int, int, set[int]]  # first bucket, last bucket, edges
 
 
 def simulate(
-    folder: Path, seed: int, *, services: int = 80, days: float = 3.0, faults: bool = True
+    folder: Path,
+    seed: int,
+    *,
+    services: int = 80,
+    days: float = 3.0,
+    faults: bool = True,
+    regime: str = "ordinary",
 ) -> None:
     """Write ``rollup-*.parquet``, ``events.ndjson`` and ``truth.ndjson`` into ``folder``.
+
+    ``ordinary.ndjson`` tells what happened that is no fault: deploys, lost logs, shifts of level.
 
     Args:
         folder: Created if missing.
@@ -31,9 +40,10 @@ def simulate(
         services: Size of the mesh; it has about three edges for each.
         days: Length of the run.
         faults: Without them everything that happens is ordinary.
+        regime: One of `benchmarks.detection.mesh.REGIMES`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    mesh, story = Mesh(np.random.default_rng(seed), services, days), Story()
+    mesh, story = Mesh(np.random.default_rng(seed), services, days, REGIMES[regime]), Story()
     mesh.fail_as_usual()
     _steady_state(mesh, story)
     if faults:
@@ -45,6 +55,7 @@ def simulate(
         frame.write_parquet(folder / f"rollup-{number:03d}.parquet")
     _write_events(folder / "events.ndjson", story)
     _write_truth(folder / "truth.ndjson", story.labels)
+    _write_happenings(folder / "ordinary.ndjson", mesh.happenings)
 
 
 def _steady_state(mesh: Mesh, story: Story) -> None:
@@ -75,7 +86,11 @@ def _lost_logs(mesh: Mesh) -> list[Loss]:
     """Stretches of buckets in which the entries of some edges never arrive."""
     some = set(mesh.rng.choice(len(mesh.edges), len(mesh.edges) // 5, replace=False).tolist())
     first, second = (mesh.rng.uniform(0.2, 0.9, 2) * mesh.length).astype(int).tolist()
-    return [(first, first + 90, some), (second, second + 30, set(range(len(mesh.edges))))]
+    lost = [(first, first + 90, some), (second, second + 30, set(range(len(mesh.edges))))]
+    for begin, end, edges in lost:
+        names = sorted({mesh.edges[i].destination for i in edges})
+        mesh.happenings.append(Happening("lost-logs", begin, end + 30, names))
+    return lost
 
 
 def _rollup(mesh: Mesh, lost: list[Loss], first: int, last: int) -> pl.DataFrame:
@@ -203,5 +218,17 @@ def _write_truth(path: Path, labels: list[Label]) -> None:
                 "cause": label.cause,
                 "excess": label.excess,
                 "should_alarm": label.should_alarm,
+            }
+            file.write(json.dumps(line) + "\n")
+
+
+def _write_happenings(path: Path, happenings: list[Happening]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for one in sorted(happenings, key=lambda one: one.first):
+            line = {
+                "kind": one.kind,
+                "start": (START + timedelta(seconds=one.first * BUCKET_S)).isoformat(),
+                "end": (START + timedelta(seconds=one.last * BUCKET_S)).isoformat(),
+                "services": one.services,
             }
             file.write(json.dumps(line) + "\n")

@@ -54,7 +54,8 @@ class Errors:
         resolution_s: how exactly ``at`` is known.
         onset: when the excess began, epoch seconds.
         end: when 97 % of the errors had come, epoch seconds; stray ones follow every fault.
-        destinations: those with more than a twentieth of the errors, the most affected first.
+        destinations: those with more than a twentieth of the errors, or a quarter of those of the
+            most affected one, which comes first.
     """
 
     frame: pl.DataFrame
@@ -152,10 +153,11 @@ def _thinned(root: pl.DataFrame) -> pl.DataFrame:
 
 
 def _destinations(root: pl.DataFrame) -> tuple[str, ...]:
+    weight = pl.col("weight")
     ranked = (
         root.group_by("destination")
         .agg(pl.col("weight").sum())
-        .filter(pl.col("weight") >= 0.05 * pl.col("weight").sum())
+        .filter((weight >= 0.05 * weight.sum()) | (weight >= 0.25 * weight.max()))
         .sort(["weight", "destination"], descending=[True, False])
     )
     return tuple(str(name) for name in ranked["destination"])

@@ -15,7 +15,7 @@ from detector.types import Window
 from models import alignment
 from models.alignment import Bools, Finding, Floats, Ints
 
-_GRADUAL = {"aligned": 0.45, "changed": 0.27, "pair": 0.2, "other": 0.08}
+_GRADUAL = {"aligned": 0.48, "changed": 0.3, "pair": 0.2, "other": 0.02}
 _SUDDEN = {"aligned": 0.25, "changed": 0.35, "pair": 0.1, "other": 0.3}
 """How often faults of a rollout fail for seconds at each proxy, fail on changed proxies until they
 are repaired, fail between unequal proxies, or follow no proxy: judgement, not measurement."""
@@ -42,6 +42,12 @@ class Alignment:
         """Log odds of a fault that stays with a changed proxy until it is repaired."""
         parts = self.changed.log_odds + self.workloads.log_odds + self.begins.log_odds
         return float(np.clip(parts, -5.0, 8.0))
+
+    @property
+    def stays(self) -> bool:
+        """Whether the best way for the window to be the cause is a fault that stays."""
+        ways = self.explanations
+        return self.errors > 0 and max(ways, key=lambda way: ways[way]) in ("changed", "other")
 
     @property
     def explanations(self) -> dict[str, float]:

@@ -39,8 +39,10 @@ _TYPICAL: Mapping[WindowKind, tuple[float, float]] = {
 weigh as much as a single window. Push and upgrade follow the prototype's simulated meshes."""
 
 _AT_ONCE: frozenset[WindowKind] = frozenset({"push", "push-storm", "nack", "manual"})
+_MANY = 5  # destinations that fail at once: an istiod without endpoints, not one service
 _ONE_BY_ONE: frozenset[WindowKind] = frozenset({"upgrade", "revision", "sidecar-rollout"})
 _SAME_CONFIG: frozenset[WindowKind] = frozenset({"restart", "reconnect-storm"})
+_REPAIR_S = 60.0  # istiod that comes back without endpoints takes this long to learn them
 _AFTER_S = 25.0  # an onset this long after a window's end still belongs to it
 
 
@@ -93,7 +95,7 @@ def suspect(scene: Scene, window: Window) -> Suspect:
         *_recovery(scene, window, found, start, end),
         *_spread(scene, window),
     ]
-    if window.kind in _SAME_CONFIG:
+    if window.kind in _SAME_CONFIG and len(scene.errors.destinations) < _MANY:
         arguments.append(Argument(-2.5, f"A {name} by itself changes no configuration"))
     return Suspect(window, arguments, ruled_out=False, compared=found.log_odds)
 
@@ -212,9 +214,14 @@ def _recovery(
     if window.ended_at is None:
         return []
     at, weight = scene.errors.at, scene.errors.weight
-    inside = float(weight[(at >= start - 10) & (at <= end + 15)].sum()) / scene.errors.total
+    trail = _REPAIR_S if window.kind in _SAME_CONFIG else 15.0
+    inside = float(weight[(at >= start - 10) & (at <= end + trail)].sum()) / scene.errors.total
     log_odds = coincidence.recovery(inside, gap_s=end - scene.errors.end, length_s=end - start)
     text = f"{percent(inside)} of the excess lies between the first and the last reconciliation"
+    if window.kind in _ONE_BY_ONE and found.stays and scene.errors.end < end - 30.0:
+        early = length(end - scene.errors.end)
+        text = f"The errors ended {early} before the last proxy changed, and follow none of them"
+        return [Argument(-1.5, text)]
     stays = max(found.lasting, found.pair.log_odds)
     if log_odds < -1 and stays >= 2.0:
         log_odds = -1.0  # a fault of the new configuration lasts until that is taken back
@@ -253,7 +260,7 @@ def _spread(scene: Scene, window: Window) -> list[Argument]:
     if len(names) > 1:
         text = f"{len(names)} destinations are hit at once: {listed(names)}"
         return [Argument(coincidence.spread(len(names)), text)]
-    routing = scene.errors.frame["signal"].is_in(["NC", "NR", "UH"]).any()
+    routing = scene.errors.frame["signal"].is_in(["NC", "NR"]).any()
     if len(window.reconciled) >= 5 and not routing:
         text = f"Only {listed(names)} fails, though {len(window.reconciled)} proxies changed"
         return [Argument(-1.0, text)]

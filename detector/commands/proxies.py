@@ -75,6 +75,14 @@ def proxies(options: argparse.Namespace) -> int:
     console.print(_summary(told, now, newest), soft_wrap=True)
     if istiods and not (options.search or options.stale or options.old):
         console.print(_istiods(istiods, now))
+        for one in istiods:
+            if one.skew_s is not None:
+                ahead = "ahead of" if one.skew_s > 0 else "behind"
+                name = phrases.clean(one.name or "istiod")
+                console.print(
+                    f"Clocks disagree: the agents' are {abs(one.skew_s):g} s {ahead} {name}'s.",
+                    markup=False,
+                )
     shown = told[: options.limit] if options.limit > 0 else told
     if shown:
         console.print(_table(shown, newest, now))

@@ -1,10 +1,10 @@
 """Which surprises are alarms, and what is said of them.
 
-A row alarms when peaks like this one are expected less than ``1/K`` of the budget a week on it,
-K being the number of rows that could have alarmed; when the excess still goes on; and when it
-is large enough to matter. Inside a reconciliation window the signals of reconciliation alarm
-earlier: by how much follows from how rare such windows are, since a threshold lowered by d
-decades during a share c of the time costs about c 10^d of the base rate.
+A row alarms when its peak is rarer than the limit that keeps the operator's promise
+(`models.promise`), when the excess still goes on, and when it is large enough to matter. Inside a
+reconciliation window the signals of reconciliation count as rarer: by how much follows from how
+rare such windows are, since a threshold lowered by d decades during a share c of the time costs
+about c 10^d of the base rate.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from detector.settings import DetectionSettings
 from detector.types import Verdict
 from models import tails
 from models.contract import Flags, Floats, Ints, State
+from models.promise import FLOOR, Promise
 from models.rates import PRIOR_FAILURES
 from models.spans import SPANS
 
 SETTLED_S = 8 * 3600  # after this a mesh knows itself (the prototype stayed silent until then)
 WEAK = 1.5  # rarity from which a row is worth attaching to an incident
 RELIEF = 2.3  # decades by which windows lower the threshold at the most
+REFIT = 60  # buckets between two looks at the limit
 SIGNALS_PER_EDGE = 11  # rows that an edge can come to have: multiplicity counts the silent too
 
 
@@ -41,6 +43,8 @@ class Judge:
         self._settings = settings
         self._covered = 0.05 * 86400 / settings.bucket_s  # prior: a day with 5 % of windows
         self._total = 86400 / settings.bucket_s
+        self._limit: float | None = None
+        self._promise = Promise(7 * 86400 / settings.bucket_s, 600 // settings.bucket_s)
 
     def decide(self, scores: Scores, now: int, age: int, *, covered: bool) -> Flags:
         """Which of the scored rows alarm in this bucket.
@@ -55,18 +59,23 @@ class Judge:
         self._covered += covered
         self._total += 1
         client, control = cat.ties.client[rows], cat.ties.control[rows]
-        multiplicity = max(len(cat.keys), SIGNALS_PER_EDGE * len(cat.edges), 1)
-        limit = np.log10(multiplicity / self._settings.false_incidents_per_week) + client
+        rarity = scores.rarity - client
         if covered:
-            limit = limit - control * min(RELIEF, float(np.log10(self._total / self._covered)))
+            rarity = rarity + control * min(RELIEF, float(np.log10(self._total / self._covered)))
         excess = scores.best(scores.errors) - scores.best(scores.expected)
-        alarm = (
-            (scores.rarity >= limit)
-            & (scores.fresh | scores.lasting)
+        could = (
+            (rarity >= FLOOR)
+            & scores.fresh
             & (excess >= self._least_excess(client, now, age, rows))
             & self._judged(rows)
         )
-        return np.asarray(alarm)
+        multiplicity = max(len(cat.keys), SIGNALS_PER_EDGE * len(cat.edges), 1)
+        budget = self._settings.false_incidents_per_week
+        if now % REFIT == 0 or self._limit is None:
+            self._limit = self._promise.limit(multiplicity, budget, age, now)
+        if could.any():
+            self._promise.watch(float(rarity[could].max()), now)
+        return np.asarray(could & (rarity >= self._limit))
 
     def _least_excess(self, client: Flags, now: int, age: int, rows: Ints) -> Floats:
         """Errors beyond expectation that matter: more while a mesh or a series is young."""
@@ -155,8 +164,13 @@ class Judge:
 
     def state(self) -> State:
         """How much of the time windows have covered."""
-        return {"coverage": np.array([self._covered, self._total])}
+        promise = {f"promise.{name}": array for name, array in self._promise.state().items()}
+        limit = np.nan if self._limit is None else self._limit
+        return {"coverage": np.array([self._covered, self._total, limit]), **promise}
 
     def load(self, state: State) -> None:
         """Become what `state` described."""
-        self._covered, self._total = (float(x) for x in state["coverage"].astype(np.float64))
+        self._covered, self._total, limit = state["coverage"].astype(np.float64).tolist()
+        self._limit = None if np.isnan(limit) else limit
+        prefix = "promise."
+        self._promise.load({n.removeprefix(prefix): a for n, a in state.items() if prefix in n})

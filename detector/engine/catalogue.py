@@ -26,7 +26,6 @@ from detector.engine.series import (
     as_series,
 )
 from detector.types import Series
-from models.activity import Activity
 from models.bank import Bank
 from models.calibration import Peaks
 from models.contract import Columns, Flags, Floats, Ints
@@ -79,11 +78,10 @@ class Catalogue:
         self.exposure = Exposure(half_life)
         self.rates = Rates(half_life)
         self.spans = Spans(day)
-        self.activity = Activity(day, 7 * day)
         self.peaks = Peaks(7 * day, quiet)
         self.ties = Ties()
         self.edges: Bank[Edge] = Bank([self.exposure], limit)
-        parts = [self.rates, self.spans, self.activity, self.peaks, self.ties]
+        parts = [self.rates, self.spans, self.peaks, self.ties]
         self.keys: Bank[Series] = Bank(parts, limit)
         self.groups: dict[tuple[str, str, int], int] = {}  # reporter, signal, level
         self.priors: Floats = np.array([1e-5, 1e-5])  # per group; 0 is nobody, 1 the overflow
@@ -163,7 +161,6 @@ class Catalogue:
         self.ties.edge[row] = edge_row
         self.ties.opened[row] = now
         group = int(self.ties.group[row])
-        self.activity.begin(row, float(self.exposure.seen[edge_row]))
         self.rates.begin(row, self.priors[group], self.exposure.volume[edge_row])
         self._new.append(row)
         self._join(row, key)
@@ -218,7 +215,6 @@ class Catalogue:
             if not up and not self.keys.full:
                 up = self.keys.create(parent)
                 self._describe(up, parent, level + 1, int(self.peaks.born[row]))
-                self.activity.begin(up, float(self.activity.seen[row]))
             self.ties.parents[level, row] = up
             if up:
                 self.ties.members[up] += 1

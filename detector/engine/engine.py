@@ -22,7 +22,6 @@ from detector.engine.series import Bucket
 from detector.engine.surprise import score
 from detector.settings import DetectionSettings
 from detector.types import Series, Verdict, Window
-from models.activity import WIDTHS
 from models.contract import Flags, Floats, Holder
 from models.spans import DEPTH
 
@@ -156,9 +155,7 @@ class Engine:
             expected += np.bincount(parents, weights=own, minlength=own.size)
             counted += np.bincount(parents, weights=told, minlength=own.size)
         expected[0] = counted[0] = 0.0
-        leaving = [cat.spans.errors[(cat.spans.at - width) % DEPTH] > 0 for width in WIDTHS]
         cat.spans.advance(counted, expected)
-        cat.activity.advance(counted > 0, leaving)
         errors[:] = np.maximum(errors, counted)
         return expected, exposure
 
@@ -193,7 +190,6 @@ class Engine:
             "edges": cat.edges,
             "rates": cat.rates,
             "spans": cat.spans,
-            "activity": cat.activity,
             "peaks": cat.peaks,
             "ties": cat.ties,
             "keys": cat.keys,

@@ -70,14 +70,12 @@ class Guard:
         calm = errors.copy()
         edges = cat.ties.edge[scores.rows]
         limit = np.where(cat.exposure.seen[edges] > DEPTH, U, _YOUNG_U)
-        hot = ((scores.surprise > limit) | scores.lasting) & cat.exposure.judged()[edges]
+        hot = (scores.surprise > limit) & cat.exposure.judged()[edges]
         expected = scores.expected[0, hot]
         rows = scores.rows[hot]
         calm[rows] = np.minimum(calm[rows], expected + 2.0 * np.sqrt(expected + 0.05))
         cat.rates.learn(calm, requests, held)
         cat.spans.learn(scores.variance, scores.rows, held)
-        exposed = (requests > 0) | (cat.ties.edge == 0)
-        cat.activity.learn(cat.spans.errors[cat.spans.slots(1)[0]] > 0, exposed, now)
         cat.peaks.learn(scores.rows, np.where(scores.fresh, scores.surprise, 0.0), now)
         if now % self._minute == 0:
             self._review(held, now)

@@ -94,17 +94,16 @@ class Memory:
     def history(self, series: Collection[Series], since: datetime) -> pl.DataFrame:
         """The buckets with errors of ``series`` that start at ``since`` or later, oldest first."""
         names = {row: one for one in series if (row := self._cat.keys.row(one))}
-        wanted = np.array(sorted(names), dtype=np.int64)
         first = (since - _EPOCH) // self._step
-        pages = [
-            (page, np.flatnonzero(np.isin(page.rows, wanted)))
-            for page in self._pages
-            if page.at >= first
-        ]
-        owners = [names[row] for page, at in pages for row in page.rows[at].tolist()]
-        times = [_EPOCH + page.at * self._step for page, at in pages for _ in range(at.size)]
-        empty = np.zeros((3, 0))
-        counts = np.concatenate([empty, *(page.counts[:, at] for page, at in pages)], axis=1)
+        pages = [page for page in self._pages if page.at >= first]
+        wanted = np.zeros(self._cat.keys.capacity, dtype=np.bool_)
+        wanted[list(names)] = True
+        rows = np.concatenate([np.zeros(0, np.int64), *(page.rows for page in pages)])
+        at = np.flatnonzero(wanted[rows])
+        counts = np.concatenate([np.zeros((3, 0)), *(page.counts for page in pages)], axis=1)[:, at]
+        pages_of = np.repeat(np.arange(len(pages)), [page.rows.size for page in pages])[at]
+        times = [_EPOCH + pages[i].at * self._step for i in pages_of.tolist()]
+        owners = [names[row] for row in rows[at].tolist()]
         return pl.DataFrame(
             {
                 "time": times,

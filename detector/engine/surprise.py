@@ -8,12 +8,9 @@ import numpy as np
 
 from detector.engine.catalogue import Catalogue
 from models import tails
-from models.activity import WIDTHS
 from models.contract import Flags, Floats, Ints
 from models.rates import PRIOR_FAILURES
 from models.spans import SPANS
-
-_SCALE_OF_WIDTH = (2, 3)  # the time scale that holds each of `models.activity.WIDTHS`
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +25,6 @@ class Scores:
     scale: Ints  # the best scale
     rarity: Floats  # -log10 of such peaks a week on this row
     fresh: Flags  # the excess still goes on
-    lasting: Flags  # rarest by its buckets with errors, not by their number
 
     def best(self, table: Floats) -> Floats:
         """The column of each row's best scale."""
@@ -58,12 +54,7 @@ def score(catalogue: Catalogue, rows: Ints, expected: Floats, now: int) -> Score
     best = table.max(axis=0, initial=0.0)
     fresh = spans.fresh(rows, scale)
     rarity = np.where(best > 0, catalogue.peaks.rarity(rows, best, now), -np.inf)
-    steady, width = catalogue.activity.rarity(rows, _awaited(catalogue, rows))
-    steady = np.where(_goes_on(catalogue, rows, width), steady, -np.inf)
-    lasting = steady > np.maximum(rarity, 0.0)
-    scale = np.where(lasting, np.array(_SCALE_OF_WIDTH)[width], scale)
-    rarity = np.maximum(rarity, steady)
-    return Scores(rows, errors, awaited, variance, best, scale, rarity, fresh, lasting)
+    return Scores(rows, errors, awaited, variance, best, scale, rarity, fresh)
 
 
 def _uncertainty(catalogue: Catalogue, rows: Ints, expected: Floats) -> Floats:
@@ -85,28 +76,6 @@ def _uncertainty(catalogue: Catalogue, rows: Ints, expected: Floats) -> Floats:
     return np.asarray(result)
 
 
-def _awaited(catalogue: Catalogue, rows: Ints) -> Floats:
-    """Errors expected of ``rows`` over each of the widths of `models.activity`."""
-    spans = catalogue.spans
-    held = [spans.awaited[scale, rows] for scale in _SCALE_OF_WIDTH]
-    share = [width / SPANS[scale] for width, scale in zip(WIDTHS, _SCALE_OF_WIDTH, strict=True)]
-    return np.asarray(np.maximum(np.stack(held), 0.0) * np.array(share)[:, None])
-
-
 def spans_of(seconds: int) -> tuple[int, ...]:
     """Length of the time scales in seconds when a bucket lasts ``seconds``."""
     return tuple(span * seconds for span in SPANS)
-
-
-def _goes_on(catalogue: Catalogue, rows: Ints, width: Ints) -> Flags:
-    """Whether ``rows`` are still active: a fault that is over must not alarm for its past.
-
-    The last sixth of a row's width (an index into `models.activity.WIDTHS`) has to hold half of
-    its fair share of the active buckets, as `models.spans.Spans.fresh` asks of the counts.
-    """
-    spans, recent = catalogue.spans, catalogue.activity.recent
-    lately = np.array(
-        [(spans.errors[spans.slots(one // 6)][:, rows] > 0).sum(axis=0) for one in WIDTHS]
-    )
-    column = np.arange(rows.size)
-    return np.asarray(lately[width, column] >= recent[width, rows] / 12.0)

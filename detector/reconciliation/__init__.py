@@ -5,7 +5,7 @@ from __future__ import annotations
 from detector.reconciliation.inference import Inference
 from detector.reconciliation.ledger import Ledger
 from detector.reconciliation.marks import KINDS as MARK_KINDS
-from detector.reconciliation.marks import Mark
+from detector.reconciliation.marks import Mark, window_of
 from detector.reconciliation.rollouts import WorkloadRollout
 from detector.reconciliation.rows import (
     IstiodRow,
@@ -28,4 +28,5 @@ __all__ = [
     "WorkloadRollout",
     "newest_version",
     "stale",
+    "window_of",
 ]

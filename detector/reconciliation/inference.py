@@ -21,8 +21,11 @@ import polars as pl
 from detector.types import Window, WindowKind
 
 SPAN = timedelta(seconds=60)
-"""Errors of one change begin within this time of each other: proxies are pushed or moved in turn,
-and one in three of them is met by traffic at once."""
+"""Proxies that are pushed at once begin to fail within this time of each other."""
+
+LONG_SPAN = timedelta(seconds=180)
+"""Proxies that are moved do so in turn. What lacks a route, a cluster or a certificate, or breaks
+a protocol, has so few other reasons that it may take longer to show at several."""
 
 NOVEL = timedelta(minutes=30)
 """What was silent for so long, or ever since the start, is new."""
@@ -30,7 +33,7 @@ NOVEL = timedelta(minutes=30)
 LEARN = timedelta(seconds=30)
 """Nothing can be called new earlier than this after the first entry."""
 
-QUIET = timedelta(seconds=60)
+QUIET = LONG_SPAN
 AT_ONCE = timedelta(seconds=12)
 KEEP = timedelta(hours=4)
 MAX_WINDOWS = 100
@@ -40,6 +43,7 @@ _TYPICAL = {"NC": 2, "NR": 2, "UPE": 2, "TLS": 2, "UH": 3, "UF": 6}
 """How many services, called by as many callers (or seen by as many destinations), must begin to
 fail at once. Refused connections have many other reasons, a lost node among them."""
 
+_RARE = frozenset({"NC", "NR", "UPE", "TLS"})
 _TLS = "secret_is_not_supplied|secret is not supplied|tls|ssl|certificate"
 _LEAST_PROXIES = 3
 _SHARE = 0.8  # of the errors that may have one service or one caller in common
@@ -86,6 +90,7 @@ class Inference:
         if state.began is None:
             state.began = now if moments.is_empty() else min(now, moments["time"].to_list()[0])
         for failing in _typical(moments):
+            self._settle(failing.time)
             key = f"{failing.what}|{failing.source}|{failing.destination}"
             last = state.last.get(key)
             fresh = last is None or failing.time - last > NOVEL
@@ -104,7 +109,11 @@ class Inference:
 
     def _begins(self, failing: Failing) -> None:
         state = self.state
-        state.recent = [one for one in state.recent if failing.time - one.time <= SPAN]
+        state.recent = [
+            one
+            for one in state.recent
+            if failing.time - one.time <= (LONG_SPAN if one.what in _RARE else SPAN)
+        ]
         known = {(one.proxy, _key(one)) for one in state.recent}
         if (failing.proxy, _key(failing)) not in known:
             state.recent.append(failing)
@@ -188,8 +197,11 @@ def _typical(moments: pl.DataFrame) -> Iterable[Failing]:
             caller=pl.when(at_source).then("source").otherwise("destination"),
         )
         .filter(pl.col("proxy").is_not_null())
-        .group_by("what", "proxy", "caller", "destination")
+        .group_by(
+            "what", "proxy", "caller", "destination", bucket=pl.col("time").dt.truncate("10s")
+        )
         .agg(pl.col("time").min())
+        .select("what", "proxy", "caller", "destination", "time")
         .sort("time", "what", "proxy", "destination")
     )
     for what, proxy, source, destination, time in told.iter_rows():

@@ -17,12 +17,13 @@ from detector.reconciliation.events import Event, events_of
 from detector.reconciliation.istiods import Istiods, IstiodState
 from detector.reconciliation.marks import Mark, joined
 from detector.reconciliation.proxies import Before, Proxies
-from detector.reconciliation.proxy_state import SAME_CONNECTION, ProxyState
+from detector.reconciliation.proxy_state import SAME_CONNECTION, ProxyState, is_news
 from detector.reconciliation.pushes import Pushes, PushState
 from detector.reconciliation.rollouts import Rollouts, WorkloadRollout
 from detector.reconciliation.rotations import Rotations, RotationState
 from detector.reconciliation.rows import LedgerRows
 from detector.reconciliation.sidecars import Sidecars, SidecarState
+from detector.reconciliation.skew import Skews
 from detector.reconciliation.storms import Storms, StormState
 from detector.reconciliation.takeover import WATCHED, Takeovers, TakeoverState
 from detector.reconciliation.telling import Teller
@@ -55,6 +56,7 @@ class LedgerState(msgspec.Struct):
     future: int
     told: bool = False
     marks: list[Mark] = []
+    skews: dict[str, list[float]] = {}
 
 
 class Ledger:
@@ -74,7 +76,8 @@ class Ledger:
         self._began: datetime | None = None
         self._swept: datetime | None = None
         self._istiods = Istiods()
-        self._teller = Teller(self._proxies, self._istiods)
+        self._skews = Skews()
+        self._teller = Teller(self._proxies, self._istiods, self._skews)
         self.future = 0
         self._marks: list[Mark] = []
         self._marked: list[Window] = []  # by changed marks, not told yet
@@ -168,6 +171,7 @@ class Ledger:
                 future=self.future,
                 told=self.told,
                 marks=self._marks,
+                skews=self._skews.state,
             )
         )
 
@@ -188,7 +192,7 @@ class Ledger:
         self._clock, self._began, self._swept = state.clock, state.began, state.swept
         self._istiods.restore(state.istiods)
         self.future, self.told = state.future, state.told
-        self._marks = state.marks
+        self._marks, self._skews.state = state.marks, state.skews
 
     def _advance(self, now: datetime) -> None:
         if self._clock is not None and now <= self._clock:
@@ -215,7 +219,8 @@ class Ledger:
             self._rollouts.take(event)
             return
         speaks = event.proxy is None or event.istiod is not None
-        if speaks and self._istiods.note(event) and self._observed() >= WATCHED:
+        first = speaks and self._istiods.note(event)
+        if first and event.kind not in {"sync", "notice"} and self._observed() >= WATCHED:
             self._takeovers.start(event, watched=self._observed(), inferred=True)
         if event.proxy is not None:
             self._take_of_proxy(event)
@@ -238,11 +243,14 @@ class Ledger:
         if name is not event.proxy or version != event.version:
             event = event._replace(proxy=name, version=version)
         known = self._proxies.states.get(name)
+        if event.kind == "sync" and is_news(known, event):
+            event = event._replace(kind="connect")
         if event.proxy_version is not None:
             self._sidecars.hear(event, known.proxy_version if known is not None else None)
         if event.kind == "rotation":
             self._rotations.rotate(event, known)
         if event.kind == "connect":
+            self._skews.connect(name, event)
             before = self._proxies.connect(event)
             if before.fresh and not self._takeovers.connect(event, before) and before.known:
                 self._storms.reconnect(event, before, observed=self._observed())

@@ -123,6 +123,9 @@ class Proxies:
             state.error = (event.error or "")[:MAX_ERROR] or None
         elif event.kind == "disconnect":
             disconnect(state, event)
+        elif event.kind == "sync":
+            state.istiod = state.istiod or self._word(event.istiod)
+            state.version = state.version or self._word(event.version)
         self._describe(state, event)
         (self.stirred if event.is_steady() else self.changed).add(name)
 

@@ -107,6 +107,17 @@ def is_new(state: ProxyState, event: Event) -> bool:
     return not any(abs(event.time - other) < SAME_CONNECTION for other in state.reconciles)
 
 
+def is_news(state: ProxyState | None, event: Event) -> bool:
+    """Whether finding a proxy connected to an istiod tells of a connection not known yet.
+
+    Sources name an istiod in their own ways, by pod or by address: only names of one source differ.
+    """
+    if state is None or not state.connected or differ(state.version, event.version):
+        return True
+    alike = state.told_by.get("connect") == (event.source or "event")
+    return alike and differ(state.istiod, event.istiod)
+
+
 def differ(known: str | None, told: str | None) -> bool:
     """Whether both are known and differ."""
     return known is not None and told is not None and known != told

@@ -61,6 +61,7 @@ class IstiodRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     counter: int | None = None
     connected: int = 0  # proxies
     seen_at: datetime
+    skew_s: float | None = None  # by so much the clocks of its proxies' agents are ahead of its own
     told_by: str = "event"
 
 
@@ -108,7 +109,9 @@ def proxy_row(name: str, state: ProxyState) -> ProxyRow:
     )
 
 
-def istiod_row(name: str, state: IstiodState, connected: int) -> IstiodRow:
+def istiod_row(
+    name: str, state: IstiodState, connected: int, skew_s: float | None = None
+) -> IstiodRow:
     """An istiod's row."""
     return IstiodRow(
         name=name,
@@ -122,6 +125,7 @@ def istiod_row(name: str, state: IstiodState, connected: int) -> IstiodRow:
         counter=state.counter,
         connected=connected,
         seen_at=state.seen,
+        skew_s=skew_s,
         told_by=state.told_by,
     )
 

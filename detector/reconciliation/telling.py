@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from detector.reconciliation.istiods import Istiods
 from detector.reconciliation.proxies import Proxies
 from detector.reconciliation.rows import LedgerRows, connected_to, istiod_row, proxy_row
+from detector.reconciliation.skew import Skews
 
 STIR = timedelta(minutes=1)
 """How often endpoints and signs of life alone make a proxy's row worth writing again: in a mesh of
@@ -16,7 +17,8 @@ thousands they come every few seconds."""
 class Teller:
     """Hands out changed rows, each once."""
 
-    def __init__(self, proxies: Proxies, istiods: Istiods) -> None:
+    def __init__(self, proxies: Proxies, istiods: Istiods, skews: Skews) -> None:
+        self._skews = skews
         self._proxies = proxies
         self._istiods = istiods
         self._stirred: datetime | None = None
@@ -35,7 +37,7 @@ class Teller:
             proxies=[proxy_row(name, proxies.states[name]) for name in names],
             gone=sorted(proxies.gone),
             istiods=[
-                istiod_row(name, istiods.states[name], connected.get(name, 0))
+                istiod_row(name, istiods.states[name], connected.get(name, 0), self._skews.of(name))
                 for name in sorted(changed)
             ],
             gone_istiods=sorted(istiods.gone),

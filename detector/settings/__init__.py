@@ -4,6 +4,7 @@ A section is a file of its own; `tree` puts them together.
 """
 
 from detector.settings.detection import DetectionSettings
+from detector.settings.istiod import IstiodSettings
 from detector.settings.kafka import KafkaSettings
 from detector.settings.notify import ChannelKind, ChannelSettings, NotifySettings
 from detector.settings.report import RedactionSettings, ReportSettings
@@ -18,6 +19,7 @@ __all__ = [
     "ChannelKind",
     "ChannelSettings",
     "DetectionSettings",
+    "IstiodSettings",
     "KafkaSettings",
     "NotifySettings",
     "RedactionSettings",

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from detector.settings.detection import DetectionSettings
+from detector.settings.istiod import IstiodSettings
 from detector.settings.kafka import KafkaSettings
 from detector.settings.notify import NotifySettings
 from detector.settings.report import RedactionSettings, ReportSettings
@@ -33,11 +34,17 @@ class Settings(Section, frozen=True):
     windows: Annotated[
         WindowSettings, Meta(description="When a reconciliation window opens and closes.")
     ] = WindowSettings()
+    istiod: Annotated[IstiodSettings, Meta(description="How istiod itself is asked.")] = (
+        IstiodSettings()
+    )
     kafka: Annotated[KafkaSettings, Meta(description="Where records come from.")] = KafkaSettings()
     signatures: Annotated[
         SignatureSettings, Meta(description="Which known faults are looked for.")
     ] = SignatureSettings()
     store: Annotated[StoreSettings, Meta(description="Where state is kept.")] = StoreSettings()
+    web: Annotated[
+        WebSettings, Meta(description="How the web process listens and what it allows.")
+    ] = WebSettings()
     report: Annotated[ReportSettings, Meta(description="What the report shows.")] = ReportSettings()
     redaction: Annotated[
         RedactionSettings, Meta(description="What exemplars may show of a log line.")

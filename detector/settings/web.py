@@ -1,4 +1,4 @@
-"""Where people reach the pages."""
+"""How the web process listens and what it allows."""
 
 from __future__ import annotations
 
@@ -10,8 +10,29 @@ from detector.settings.section import Section
 
 
 class WebSettings(Section, frozen=True):
-    """Where people reach the pages."""
+    """How the web process listens and what it allows."""
 
+    host: Annotated[
+        str,
+        Meta(min_length=1, description="Address to listen on. Beyond loopback, tokens are needed."),
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 picks one.")] = 8080
+    hosts: Annotated[
+        tuple[str, ...],
+        Meta(description="Further names by which browsers may call a server on loopback."),
+    ] = ()
+    rate_per_s: Annotated[
+        float, Meta(gt=0, description="Requests a second that one client may make for long.")
+    ] = 50.0
+    burst: Annotated[int, Meta(ge=1, description="Requests that one client may make at once.")] = (
+        200
+    )
+    max_body_bytes: Annotated[
+        int, Meta(ge=1024, description="Bytes that the body of a request may have.")
+    ] = 65_536
+    exemplars: Annotated[
+        bool, Meta(description="Show exemplars, the redacted log lines, in answers.")
+    ] = True
     base_url: Annotated[
         str,
         Meta(

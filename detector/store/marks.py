@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -74,17 +75,24 @@ def read_marks(connection: sa.Connection, since: datetime | None = None) -> list
     query = sa.select(marks).order_by(marks.c.started_at, marks.c.id)
     if since is not None:
         query = query.where(sa.or_(marks.c.ended_at.is_(None), marks.c.ended_at >= since))
-    return [
-        Mark(
-            id=row.id,
-            kind=row.kind,
-            started_at=row.started_at,
-            ended_at=row.ended_at,
-            from_version=row.from_version,
-            to_version=row.to_version,
-            revision=row.revision,
-            note=row.note,
-            author=row.author,
-        )
-        for row in connection.execute(query)
-    ]
+    return [_mark(row) for row in connection.execute(query)]
+
+
+def one_mark(connection: sa.Connection, mark_id: str) -> Mark | None:
+    """One mark; None if unknown."""
+    row = connection.execute(sa.select(marks).where(marks.c.id == mark_id)).one_or_none()
+    return None if row is None else _mark(row)
+
+
+def _mark(row: sa.Row[Any]) -> Mark:
+    return Mark(
+        id=row.id,
+        kind=row.kind,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        from_version=row.from_version,
+        to_version=row.to_version,
+        revision=row.revision,
+        note=row.note,
+        author=row.author,
+    )

@@ -17,6 +17,7 @@ from detector.reconciliation import LedgerRows, Mark
 from detector.settings import StoreSettings
 from detector.store import rows, tables
 from detector.store.database import READING, connect, our_errors
+from detector.store.incident_index import put_names
 from detector.store.lease import Lease, acquire, release, renew, this_process
 from detector.store.ledger_rows import write_ledger
 from detector.store.marks import read_marks
@@ -107,6 +108,7 @@ class Store:
         with our_errors(self._engine), self._engine.begin() as connection:
             renew(connection, self._lease, now=self._now(), where=self._where)
             rows.put_incidents(connection, step.incidents)
+            put_names(connection, step.incidents)
             put_entries(connection, step.entries)
             put_notices(connection, step.notices, self._now())
             rows.put(connection, tables.windows, map(rows.window_row, step.windows))

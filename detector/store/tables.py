@@ -46,6 +46,7 @@ incidents = Table(
     Column("ended_at", Instant),
     Column("document", sa.Text, nullable=False),  # detector.documents
     Index(None, "started_at"),
+    Index(None, "detected_at", "id"),
     Index(None, "status"),
 )
 

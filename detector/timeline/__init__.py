@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from detector.timeline.chronicle import Chronicle
 from detector.timeline.entries import TOLD, Entry, EntryKind, Notice, Reach
-from detector.timeline.notices import notices
+from detector.timeline.notices import notice, notices
 
-__all__ = ["TOLD", "Chronicle", "Entry", "EntryKind", "Notice", "Reach", "notices"]
+__all__ = ["TOLD", "Chronicle", "Entry", "EntryKind", "Notice", "Reach", "notice", "notices"]

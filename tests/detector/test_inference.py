@@ -97,7 +97,7 @@ def test_unrelated_services_that_begin_to_fail_at_once_are_a_window() -> None:
         [moment(100 + n, f"web{n}.shop", "cart", "UH") for n in range(9)],  # one service is down
         [moment(100 + n, "web.shop", f"svc{n}", "NC") for n in range(9)],  # one caller is wrong
         [moment(100 + n, f"web{n}.shop", f"svc{n}", "UC") for n in range(9)],  # a common fault
-        [moment(100 + 90 * n, f"web{n}.shop", f"svc{n}", "NC") for n in range(4)],  # one by one
+        [moment(50 + 95 * n, f"web{n}.shop", f"svc{n}", "UH") for n in range(4)],  # one by one
         [moment(5 + n, f"web{n}.shop", f"svc{n}", "NC") for n in range(4)],  # perhaps for long
         [
             moment(at, f"web{n}.shop", f"svc{n}", "NC")  # they always did

@@ -232,3 +232,42 @@ def test_a_proxy_heard_for_a_day_is_kept_though_nothing_else_is_told_of_it() -> 
 
     ledger.step(frame([]), at(29 * 3600) + timedelta(hours=3))
     assert "web-1.shop" not in ledger.proxies
+
+
+def told_twice(distance: float, count: int = 8) -> list[Row]:
+    return [
+        one
+        for n, name in enumerate(names(count))
+        for one in (
+            row(100 + 10 * n, "connect", name, istiod="istiod-a", source="istiod-log"),
+            row(100 + 10 * n + distance, "connect", name, source="agent-log"),
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("distance", "skew"), [(0.2, None), (-0.3, None), (7.0, 7.0), (-30.0, -30.0)]
+)
+def test_clocks_that_disagree_are_noticed(distance: float, skew: float | None) -> None:
+    (istiod,) = told(told_twice(distance), 400).take_rows().istiods
+
+    assert istiod.skew_s == skew
+
+
+def test_a_few_connections_told_late_are_no_disagreement() -> None:
+    rows = [*told_twice(0.1), *told_twice(20.0, 2)]
+    (istiod,) = told(rows, 400).take_rows().istiods
+
+    assert istiod.skew_s is None
+
+
+def test_the_command_says_that_clocks_disagree(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    with Store.open(url) as store:
+        store.commit(Step(ledger=told(told_twice(-7.0), 400).take_rows(), time=at(400)))
+
+    assert main(["proxies", "--store", url]) == 0
+    shown = capsys.readouterr().out
+    assert "Clocks disagree: the agents' are 7 s behind istiod-a's." in shown

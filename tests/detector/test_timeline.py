@@ -85,7 +85,8 @@ def test_what_a_live_run_finds_is_in_the_outbox_with_the_revision_it_was_written
 ) -> None:
     worker = Worker(Settings())
     worker.book.restore(b"\x90")
-    record = Record(store, worker, 0.0, tell=True)
+    record = Record(store, worker, 0.0)
+    record.tell = True
     worker.chronicle.note(START, [Change("open", incident(), "NC beyond its baseline")])
     store.commit(Step(incidents=[incident()]))
     entries = worker.chronicle.take()

@@ -1,0 +1,81 @@
+"""``pushwake serve``: the web process beside a worker."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+
+import msgspec
+import uvicorn
+
+from detector.commands.parser import Verbs, add_settings, settings_of
+from detector.errors import InputError
+from detector.settings import Settings
+from detector.store.shared import SharedStore
+from detector.web.app import create_app
+
+GRACE_S = 5
+"""Seconds that requests under way have to end when the process is told to stop."""
+
+
+def add(verbs: Verbs) -> None:
+    """Let the command line know ``pushwake serve``."""
+    verb = verbs.add_parser(
+        "serve",
+        help="answer REST queries about what a worker found",
+        description="Serve the REST API over the store that a worker writes.",
+    )
+    verb.set_defaults(run=serve)
+    verb.add_argument("--store", metavar="URL", help="the store; by default that of the settings")
+    verb.add_argument("--host", metavar="ADDRESS", help="where to listen; by default loopback")
+    verb.add_argument("--port", type=int, metavar="PORT", help="0 picks a free one")
+    add_settings(verb)
+
+
+def serve(options: argparse.Namespace) -> int:
+    """``pushwake serve``."""
+    settings = _settings(options)
+    listening = _listen(settings.web.host, settings.web.port)
+    host, port = listening.getsockname()[:2]
+    config = uvicorn.Config(
+        create_app(SharedStore(settings.store), settings),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    shown = f"[{host}]" if ":" in host else host
+    sys.stdout.write(f"Pushwake listens on http://{shown}:{port}/\n")
+    sys.stdout.flush()
+    uvicorn.Server(config).run(sockets=[listening])
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        InputError: the address is not ours, or taken.
+    """
+    try:
+        kind = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=kind, backlog=2048)
+    except OSError as error:
+        raise InputError(
+            f"cannot listen ({error.strerror})",
+            where=f"{host}:{port}",
+            advice="Free the port, or name another with --host and --port",
+        ) from error
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    settings = settings_of(options)
+    store, web = settings.store, settings.web
+    if options.store:
+        store = msgspec.structs.replace(store, url=options.store)
+    if options.host:
+        web = msgspec.structs.replace(web, host=options.host)
+    if options.port is not None:
+        web = msgspec.structs.replace(web, port=options.port)
+    return msgspec.structs.replace(settings, store=store, web=web)

@@ -1,0 +1,7 @@
+"""The deployed worker: topics in, incidents out, for as long as the process lives."""
+
+from detector.live.loop import Live, LiveSource
+from detector.live.status import Status
+from detector.live.watermarks import Watermarks
+
+__all__ = ["Live", "LiveSource", "Status", "Watermarks"]

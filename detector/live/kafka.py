@@ -1,0 +1,114 @@
+"""The settings of Kafka as a source of records."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from detector import clock
+from detector.errors import SettingsError
+from detector.settings import KafkaSettings
+from pipelines.kafka import Connection, DeadLetters, KafkaSource, Topics
+
+VARIABLE = "PUSHWAKE_KAFKA_PASSWORD"
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def connection_of(settings: KafkaSettings) -> Connection:
+    """How the brokers are reached; the password is read from its file or the environment.
+
+    Raises:
+        SettingsError: a secret is missing, or its file cannot be read.
+    """
+    password = ""
+    if "SASL" in settings.security_protocol and settings.sasl_mechanism != "OAUTHBEARER":
+        password = _password(settings)
+    return Connection(
+        bootstrap_servers=settings.bootstrap_servers,
+        security_protocol=settings.security_protocol,
+        ca_file=settings.ca_file,
+        certificate_file=settings.certificate_file,
+        key_file=settings.key_file,
+        verify_hostname=settings.verify_hostname,
+        sasl_mechanism=settings.sasl_mechanism,
+        username=settings.username,
+        password=password,
+        token_file=settings.token_file,
+    )
+
+
+def source_of(settings: KafkaSettings) -> KafkaSource:
+    """The topics of the settings.
+
+    Raises:
+        SettingsError: a secret is missing.
+        SourceError: no broker can be reached.
+    """
+    return KafkaSource(
+        connection_of(settings),
+        Topics(settings.topics),
+        start=start_of(settings.start, clock.now()),
+        group=settings.group or None,
+        discover_s=settings.discover_s,
+        max_records=settings.max_records,
+        timeout_s=settings.timeout_s,
+        monotonic_s=clock.monotonic_s,
+    )
+
+
+def dead_letters_of(settings: KafkaSettings) -> DeadLetters | None:
+    """Where records go that were not understood; None when no topic is named."""
+    if not settings.dead_letter_topic:
+        return None
+    return DeadLetters(
+        connection_of(settings), settings.dead_letter_topic, timeout_s=settings.timeout_s
+    )
+
+
+def start_of(text: str, now: datetime) -> str | datetime:
+    """``kafka.start`` as "latest", "earliest" or a time.
+
+    >>> from datetime import UTC
+    >>> start_of("90m", datetime(2026, 3, 1, 12, tzinfo=UTC)).isoformat()
+    '2026-03-01T10:30:00+00:00'
+
+    Raises:
+        SettingsError: it is no time.
+    """
+    if text in ("latest", "earliest"):
+        return text
+    if text[-1] in _UNITS and text[:-1].replace(".", "", 1).isdigit():
+        return now - timedelta(seconds=float(text[:-1]) * _UNITS[text[-1]])
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise SettingsError(
+            f"{text} is no time",
+            where="kafka.start",
+            advice="Write latest, earliest, a span such as 6h, or 2026-03-01T12:00:00Z",
+        ) from error
+    if time.tzinfo is None:
+        raise SettingsError(
+            f"{text} names no time zone", where="kafka.start", advice="Append Z for UTC"
+        )
+    return time
+
+
+def _password(settings: KafkaSettings) -> str:
+    if not settings.password_file:
+        if password := os.environ.get(VARIABLE):
+            return password
+        raise SettingsError(
+            "no password",
+            where="kafka.password_file",
+            advice=f"Name a file, or set {VARIABLE} in the environment",
+        )
+    try:
+        return Path(settings.password_file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"cannot be read ({type(error).__name__})",
+            where=settings.password_file,
+            advice="kafka.password_file has to name a readable text file",
+        ) from error

@@ -1,0 +1,187 @@
+"""One turn after the other: poll, judge, commit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from threading import Event
+from typing import Protocol
+
+from detector import clock
+from detector.live.status import Phase, Status
+from detector.live.watermarks import Partition, Reading, Watermarks
+from detector.record import Record
+from detector.settings import Settings
+from detector.worker import NEVER, Worker
+from pipelines.batch import Batch
+from pipelines.source import Loss, Offsets
+
+NEWS = timedelta(minutes=15)
+"""What is found about a past longer ago than this is recorded and told to nobody: history that a
+new worker learns from, and a backlog that a shipper or a broker held back."""
+RENEW_SHARE = 0.3  # of the lease's length between two renewals while there is nothing to commit
+
+log = logging.getLogger("pushwake.run")
+
+
+class LiveSource(Protocol):
+    """What the loop needs of a source beyond `pipelines.source.Source`."""
+
+    @property
+    def partitions(self) -> list[Partition]:
+        """What is read at present."""
+        ...
+
+    @property
+    def problems(self) -> Sequence[Loss]:
+        """Offsets that were not read; grows only."""
+        ...
+
+    def poll(self) -> Batch | None:
+        """The next values of one partition; None when there are none at present."""
+        ...
+
+    def seek(self, offsets: Offsets) -> None:
+        """Go on at these offsets."""
+        ...
+
+    def caught_up(self, topic: str, partition: int) -> bool:
+        """Whether all that a partition held at last sight has been read."""
+        ...
+
+    def quiet_s(self, topic: str, partition: int) -> float:
+        """Seconds since a partition last gave records."""
+        ...
+
+    def lags(self) -> Mapping[Partition, int]:
+        """Records left to read, where that is known."""
+        ...
+
+    def committed(self, offsets: Offsets) -> None:
+        """Hear what the store holds now."""
+        ...
+
+
+class Live:
+    """Runs a worker on a source until told to stop.
+
+    Nothing is caught here: a store or broker that fails ends the process, and whoever supervises
+    it starts it again from the last commit.
+
+    Args:
+        source: records; `seek` is called first.
+        worker: fresh; its state comes from the record.
+        record: where steps are committed.
+        settings: the whole tree.
+        status: kept up for probes and metrics.
+        now: the clock.
+    """
+
+    def __init__(
+        self,
+        source: LiveSource,
+        worker: Worker,
+        record: Record,
+        settings: Settings,
+        status: Status,
+        *,
+        now: Callable[[], datetime] = clock.now,
+    ) -> None:
+        self._source = source
+        self._worker = worker
+        self._record = record
+        self._status = status
+        self._now = now
+        self._marks = Watermarks()
+        self._judged = NEVER
+        self._closing = timedelta(seconds=worker.bucket_s + settings.detection.lateness_s)
+        self._renew_s = settings.store.lease_s * RENEW_SHARE
+        self._commit_s = settings.store.commit_s
+        self._committed_s = clock.monotonic_s()
+        self._renewed_s = self._committed_s
+        self._since_commit = 0
+        self._told_losses = 0
+
+    def run(self, stop: Event) -> None:
+        """Turn until ``stop`` is set; then commit what was read.
+
+        Raises:
+            StoreError: the store cannot be written.
+            SourceError: the source cannot be read.
+        """
+        self._source.seek(self._record.resume())
+        self._phase("learning")
+        while not stop.is_set():
+            self.turn()
+        self._phase("stopping")
+        self._commit()
+
+    def turn(self) -> None:
+        """Read at most one batch, judge what can be judged, commit when it is time."""
+        batch = self._source.poll()
+        if batch is not None:
+            self._take(batch)
+        watermark = self._marks.value(self._readings(), self._closing)
+        if watermark is not None and watermark > self._judged:
+            self._worker.advance(watermark)
+            self._judged = watermark
+        self._look()
+        waited = clock.monotonic_s() - self._committed_s
+        if waited >= self._commit_s and self._since_commit:
+            self._commit()
+        elif clock.monotonic_s() - self._renewed_s >= self._renew_s:
+            self._record.renew()
+            self._renewed_s = clock.monotonic_s()
+
+    def _take(self, batch: Batch) -> None:
+        time = self._worker.add(batch)
+        if time is not None:
+            self._marks.heard((batch.topic, batch.partition), time, self._now())
+        self._record.stage(batch)
+        self._since_commit += len(batch.values)
+        self._status.records += len(batch.values)
+
+    def _readings(self) -> dict[Partition, Reading]:
+        return {
+            one: Reading(self._source.caught_up(*one), self._source.quiet_s(*one))
+            for one in self._source.partitions
+        }
+
+    def _look(self) -> None:
+        """Keep the status up, and notice when the present is reached."""
+        status = self._status
+        status.turned_s = clock.monotonic_s()
+        status.lags = dict(self._source.lags())
+        status.lag = sum(status.lags.values()) if status.lags else None
+        period = self._worker.period
+        status.event_time = period[1] if period else None
+        for loss in self._source.problems[self._told_losses :]:
+            log.warning(str(loss))
+            status.losses += max(0, loss.next_offset - loss.first_offset)
+        self._told_losses = len(self._source.problems)
+        if status.phase == "learning" and self._is_present():
+            self._phase("live")
+
+    def _is_present(self) -> bool:
+        """Whether all that the topics hold has been read."""
+        readings = self._readings()
+        return bool(readings) and all(reading.caught_up for reading in readings.values())
+
+    def _commit(self) -> None:
+        start = clock.monotonic_s()
+        furthest = self._marks.furthest
+        self._record.tell = furthest is not None and self._now() - furthest <= NEWS
+        offsets = self._record.commit()
+        end = clock.monotonic_s()
+        self._status.commit_s = end - start
+        self._status.per_s = self._since_commit / max(1e-3, end - self._committed_s)
+        self._status.committed_at = self._now()
+        self._committed_s = self._renewed_s = end
+        self._since_commit = 0
+        self._source.committed(offsets)
+
+    def _phase(self, phase: Phase) -> None:
+        self._status.phase = phase
+        self._status.since = self._now()
+        log.info("worker is %s", phase)

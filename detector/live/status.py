@@ -1,0 +1,33 @@
+"""What a running worker says of itself: read by probes and metrics, written by the loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+Phase = Literal["starting", "standby", "learning", "live", "stopping"]
+
+
+@dataclass(slots=True)
+class Status:
+    """Plain facts, replaced one by one; readers on other threads see each whole."""
+
+    phase: Phase = "starting"
+    since: datetime | None = None
+    turned_s: float = 0.0  # the loop's last turn, of the monotonic clock
+    committed_at: datetime | None = None
+    event_time: datetime | None = None
+    lag: int | None = None
+    lags: dict[tuple[str, int], int] = field(default_factory=dict)
+    records: int = 0
+    per_s: float = 0.0  # records a second, over the last step
+    commit_s: float = 0.0
+    losses: int = 0  # offsets that were not read
+    trouble: str | None = None
+
+    def catch_up_s(self) -> float | None:
+        """Seconds until the backlog is read at the present speed; None when that is unknown."""
+        if self.lag is None or (self.lag and not self.per_s):
+            return None
+        return self.lag / self.per_s if self.lag else 0.0

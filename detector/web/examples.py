@@ -1,0 +1,70 @@
+"""The examples of the OpenAPI document: one incident, one window, as they are answered."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from detector.documents import (
+    AttributionDocument,
+    Expected,
+    IncidentDocument,
+    Observed,
+    SignatureDocument,
+    WindowReference,
+)
+from detector.types import Window
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+WINDOW = Window(
+    id="upgrade-4f21c0",
+    kind="upgrade",
+    started_at=NOON,
+    ended_at=NOON + timedelta(minutes=4),
+    from_version="1.7.4",
+    to_version="1.7.5",
+    revision="default",
+    expected=2,
+    reconciled={
+        "cart-7d9f.shop": NOON + timedelta(seconds=20),
+        "frontend-5c8b.shop": NOON + timedelta(seconds=35),
+    },
+    failed=0,
+    reason="istiod 1.7.5 takes over from 1.7.4",
+    affects_until=NOON + timedelta(minutes=5),
+)
+
+INCIDENT = IncidentDocument(
+    id="0a1b2c3d4e5f",
+    status="resolved",
+    severity="critical",
+    detected_at=NOON + timedelta(seconds=30),
+    started_at=NOON + timedelta(seconds=20),
+    ended_at=NOON + timedelta(minutes=4),
+    services=["cart.shop.svc.cluster.local"],
+    sources=["frontend.shop"],
+    signals=["NR"],
+    observed=Observed(errors=412, requests=9871),
+    expected=Expected(errors=0.4, upper=3),
+    excess=411.6,
+    attribution=AttributionDocument(
+        cause="control-plane",
+        window=WindowReference(
+            id=WINDOW.id,
+            kind=WINDOW.kind,
+            started_at=WINDOW.started_at,
+            ended_at=WINDOW.ended_at,
+            from_version=WINDOW.from_version,
+            to_version=WINDOW.to_version,
+        ),
+        confidence=0.99,
+        evidence=["96 % of the errors came within 4 s of their own proxy's reconnect"],
+        against=["such windows cover 3 % of the time"],
+    ),
+    signature=SignatureDocument(
+        id="routes-before-clusters",
+        title="Routes arrive after their listener",
+        advice="Move proxies in smaller steps",
+    ),
+    exemplars=['[2026-11-23T12:00:21.000Z] "GET /cart/… HTTP/1.1" 503 NR route_not_found'],
+)

@@ -1,0 +1,125 @@
+"""``/v1/incidents``: who fails, since when, how much, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from fastapi import Request, Response
+from msgspec import Meta
+
+from detector.documents import IncidentDocument
+from detector.store.incident_index import Place, Told, Wanted, find_incidents, one_incident
+from detector.types import Cause, Severity, Status
+from detector.web import answers, cursors, examples
+from detector.web.parameters import Paged, Query, read
+from detector.web.problems import not_found
+from detector.web.state import State, state_of
+
+router = answers.router("incidents")
+
+Name = Annotated[str, Meta(min_length=1, max_length=253)]
+Instant = Annotated[datetime, Meta(tz=True)]
+
+
+class IncidentQuery(Paged, frozen=True):
+    """Which incidents are asked for; a parameter that is repeated means any of its values."""
+
+    status: Annotated[tuple[Status, ...], Meta(description="In one of these states.")] = ()
+    cause: Annotated[tuple[Cause, ...], Meta(description="Attributed to one of these.")] = ()
+    severity: Annotated[
+        tuple[Severity, ...], Meta(description="The worst that it has been is one of these.")
+    ] = ()
+    service: Annotated[tuple[Name, ...], Meta(description="Host of a service that fails.")] = ()
+    source: Annotated[tuple[Name, ...], Meta(description="A caller, workload.namespace.")] = ()
+    namespace: Annotated[tuple[Name, ...], Meta(description="Of a service or a caller.")] = ()
+    flag: Annotated[tuple[Name, ...], Meta(description="A response flag, such as NR.")] = ()
+    code: Annotated[
+        tuple[Annotated[int, Meta(ge=100, le=599)], ...],
+        Meta(description="A response code, where there is no flag."),
+    ] = ()
+    window: Annotated[tuple[Name, ...], Meta(description="Id of a reconciliation window.")] = ()
+    fault: Annotated[tuple[Name, ...], Meta(description="Id of a known fault.")] = ()
+    since: Annotated[Instant | None, Meta(description="Had not ended by then (RFC 3339).")] = None
+    until: Annotated[Instant | None, Meta(description="Started before then (RFC 3339).")] = None
+    q: Annotated[Name | None, Meta(description="Part of its id or of one of its names.")] = None
+
+
+class IncidentPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Incidents, the one detected last first."""
+
+    items: list[IncidentDocument]
+    next_page_token: str | None = None
+
+
+def wanted(query: IncidentQuery) -> Wanted:
+    """The question that the parameters ask the store."""
+    return Wanted(
+        status=query.status,
+        cause=query.cause,
+        names={
+            "severity": query.severity,
+            "service": query.service,
+            "source": query.source,
+            "namespace": query.namespace,
+            "flag": query.flag,
+            "code": [str(code) for code in query.code],
+            "window": query.window,
+            "fault": query.fault,
+        },
+        since=query.since,
+        until=query.until,
+        text=query.q,
+    )
+
+
+@router.get(
+    "/incidents",
+    **answers.described(
+        answer=IncidentPage,
+        example=IncidentPage(items=[examples.INCIDENT]),
+        query=IncidentQuery,
+    ),
+)
+def incidents(request: Request) -> Response:
+    """Incidents, the one detected last first."""
+    query, state = read(request, IncidentQuery), state_of(request)
+    after = cursors.decode(request, query.page_token, Place)
+    with state.store.reading() as connection:
+        found = find_incidents(connection, wanted(query), limit=query.page_size + 1, after=after)
+    page = [_shown(one, state) for one in found[: query.page_size]]
+    if len(found) <= query.page_size:
+        return answers.send(request, IncidentPage(items=page))
+    last = page[-1]
+    token = cursors.encode(request, (last.detected_at, last.id))
+    link = {"Link": cursors.next_link(request, token)}
+    return answers.send(request, IncidentPage(items=page, next_page_token=token), headers=link)
+
+
+@router.get(
+    "/incidents/{incident_id}",
+    **answers.described(
+        answer=IncidentDocument,
+        example=examples.INCIDENT,
+        problems={404: "There is no such incident."},
+    ),
+)
+def incident(request: Request, incident_id: str) -> Response:
+    """One incident."""
+    read(request, Query)
+    state = state_of(request)
+    with state.store.reading() as connection:
+        told = one_incident(connection, incident_id)
+    if told is None:
+        raise not_found("incident", incident_id)
+    return answers.send(request, _shown(told, state))
+
+
+def _shown(told: Told, state: State) -> IncidentDocument:
+    """An incident as the settings let it be seen."""
+    if state.settings.web.exemplars:
+        return told.document
+    none: Sequence[str] = []
+    return msgspec.structs.replace(told.document, exemplars=none)

@@ -1,0 +1,25 @@
+"""What the requests of one application share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from detector.settings import Settings
+from detector.store.shared import SharedStore
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the requests of one application share."""
+
+    store: SharedStore
+    settings: Settings
+
+
+def state_of(request: Request) -> State:
+    """The state of the application that a request came to."""
+    state = request.app.state.pushwake
+    assert isinstance(state, State)
+    return state
