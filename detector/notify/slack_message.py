@@ -98,6 +98,11 @@ def storm(notices: Sequence[Notice], base_url: str) -> Message:
     )
 
 
+def noted(message: Message, words: str) -> Message:
+    """The message with small print at its end."""
+    return Message(message.text, [*message.blocks, blocks.context(words)])
+
+
 def title(incident: IncidentDocument) -> str:
     """Severity, status, and what fails where, in words."""
     hit = [wording.service(host) for host in incident.services]

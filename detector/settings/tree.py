@@ -52,7 +52,6 @@ class Settings(Section, frozen=True):
     notify: Annotated[NotifySettings, Meta(description="Whom to tell of incidents, and how.")] = (
         NotifySettings()
     )
-    web: Annotated[WebSettings, Meta(description="Where people reach the pages.")] = WebSettings()
     formats: Annotated[
         dict[str, str],
         Meta(
