@@ -18,6 +18,7 @@ from detector.commands import (
     explain,
     lists,
     mark,
+    notify,
     poll,
     proxies,
     replay,
@@ -28,7 +29,7 @@ from detector.commands import (
 from detector.commands.parser import Parser
 from detector.errors import PushwakeError
 
-_COMMANDS = (run, serve, replay, demo, explain, mark, poll, proxies, signatures, lists)
+_COMMANDS = (run, serve, notify, replay, demo, explain, mark, poll, proxies, signatures, lists)
 
 _EXAMPLES = """\
 examples:

@@ -12,7 +12,7 @@ from detector.notify import slack_message as wording
 from detector.notify.desk import Desk
 from detector.notify.meter import Meter
 from detector.notify.outcomes import Outcome
-from detector.notify.plan import Action, Planner, Queue
+from detector.notify.plan import Action, Planner, Queue, What
 from detector.notify.sending import Chat, Mark
 from detector.notify.slack_message import Message
 from detector.report.phrases import duration
@@ -24,8 +24,20 @@ LATE = timedelta(minutes=1)
 """An opening that took longer than this to be told says so."""
 AGAIN = "Sent again: the connection broke, and an earlier one may have arrived."
 
+_REPEATED: dict[str, What] = {
+    "post": "post",
+    "end": "end",
+    "escalate": "escalate",
+    "thread": "thread",
+}
+
 Charts = Callable[[str], bytes | None]
 """The picture of an incident's errors; None when there is none."""
+
+
+def no_charts(incident_id: str) -> bytes | None:
+    """Where nothing is drawn."""
+    return None
 
 
 class ChatLine:
@@ -81,8 +93,10 @@ class ChatLine:
             action = self._planner.next(queue, self._now())
             if action is None and self._chat.editable and behind is not None:
                 action = _thread(*behind)
-            if action is None or action.what != "skip":
-                return action and self._perform(action)
+            if action is None:
+                return None
+            if action.what != "skip":
+                return self._perform(action)
             with self._desk.writing() as connection:
                 telling.told(connection, self._name, action.rows, self._now())
 
@@ -99,14 +113,13 @@ class ChatLine:
 
     def _recover(self, sent: Sent, queue: Queue) -> Outcome | None:
         """Find out about, or repeat, what may have arrived; None when there is no need to send."""
-        what, _, gist = sent.attempt.partition("|")
+        name, _, gist = sent.attempt.partition("|")
         rows = tuple(row for row in queue.pending if row.message == sent.key)
-        if what == "post" or what == "end" or what == "escalate" or what == "thread":
-            action = Action(what, sent.key, rows, sent, gist)
-        else:  # to edit again does no harm; a picture is not worth the chance of a second one
-            picture = {"picture": gist} if what == "picture" else {}
-            self._arrived(sent.key, (), picture)
+        what = _REPEATED.get(name)
+        if what is None:  # to edit again does no harm; a second picture would
+            self._arrived(sent.key, (), {"picture": gist} if name == "picture" else {})
             return None
+        action = Action(what, sent.key, rows, sent, gist)
         assert sent.attempted_at is not None
         thread = sent.ref if what == "thread" else ""
         found = self._chat.find(_mark(action), sent.attempted_at, thread=thread)

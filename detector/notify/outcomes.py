@@ -36,7 +36,7 @@ def by_status(status: int, body: str, retry_after: str | None) -> Outcome:
         return Outcome("wait", detail, after_s=seconds(retry_after))
     if status == 503 and retry_after:
         return Outcome("wait", detail, after_s=seconds(retry_after))
-    if status == 400 or status == 413 or status == 422:
+    if status in {400, 413, 422}:
         return Outcome("refused", detail)
     if status == 408 or status >= 500:
         return Outcome("unclear", detail)

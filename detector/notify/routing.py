@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 from fnmatch import fnmatchcase
 
 from detector.documents import IncidentDocument
+from detector.errors import SettingsError
 from detector.incidents.severity import rank
 from detector.settings import ChannelSettings
 
@@ -31,6 +32,23 @@ def namespace(host: str) -> str:
     return host.split(".")[1] if "." in host else ""
 
 
+def check_quiet_hours(where: str, channel: ChannelSettings) -> None:
+    """Whether the quiet hours are times of a day.
+
+    Raises:
+        SettingsError: they are not.
+    """
+    try:
+        for text in filter(None, channel.quiet_hours.split("-")):
+            time.fromisoformat(text)
+    except ValueError as error:
+        raise SettingsError(
+            f"quiet_hours {channel.quiet_hours} are no times of a day",
+            where=where,
+            advice="Write them in UTC as 22:00-06:00",
+        ) from error
+
+
 def quiet_until(channel: ChannelSettings, now: datetime) -> datetime | None:
     """When the channel's quiet hours end, if ``now`` lies in them."""
     if not channel.quiet_hours:
@@ -44,8 +62,3 @@ def quiet_until(channel: ChannelSettings, now: datetime) -> datetime | None:
     if over <= begun:
         over += timedelta(days=1)
     return over if today < over else None
-
-
-def waits(channel: ChannelSettings, incident: IncidentDocument, now: datetime) -> bool:
-    """Whether the opening of ``incident`` waits for the end of quiet hours."""
-    return incident.severity != "critical" and quiet_until(channel, now) is not None

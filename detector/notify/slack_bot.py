@@ -110,12 +110,17 @@ class SlackBot:
 
     def picture(self, ref: str, place: str, image: bytes, title: str) -> Outcome:
         """Upload a chart into the thread of a message."""
-        told = {"channel": place or self._channel, "thread_ts": ref, "title": title}
-        return self._guarded(
+        outcome, _ = self._guarded(
             lambda client: client.files_upload_v2(
-                **told, filename="errors.png", content=image, alt_txt=title
+                channel=place or self._channel,
+                thread_ts=ref,
+                title=title,
+                filename="errors.png",
+                content=image,
+                alt_txt=title,
             )
-        )[0]
+        )
+        return outcome
 
     def _written(
         self, method: str, where: Mapping[str, Any], message: Message, mark: Mark

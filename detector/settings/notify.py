@@ -45,9 +45,13 @@ class NotifySettings(Section, frozen=True):
         Meta(
             description="Receivers by name: kind (slack-webhook, slack-bot, webhook, "
             "alertmanager), where they are, and which incidents they get; see "
-            "docs/notifications.md."
+            "docs/notify.md."
         ),
     ] = field(default_factory=dict)
+    host: Annotated[
+        str, Meta(min_length=1, description="Address of the notifier's probes and metrics.")
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Their port; 0 picks one.")] = 9471
     api_url: Annotated[
         str, Meta(description="Address of Slack's API; another one for tests and proxies.")
     ] = "https://slack.com/api/"

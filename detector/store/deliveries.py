@@ -238,7 +238,7 @@ def begun_since(connection: sa.Connection, channel: str, time: datetime) -> list
 def live_in(connection: sa.Connection, channel: str, keys: Collection[str]) -> dict[str, int]:
     """How many incidents of each of these messages are not over."""
     query = (
-        sa.select(deliveries.c.message, sa.func.count())
+        sa.select(deliveries.c.message, sa.func.count().label("n"))
         .where(
             deliveries.c.channel == channel,
             deliveries.c.message.in_(keys),
@@ -246,7 +246,7 @@ def live_in(connection: sa.Connection, channel: str, keys: Collection[str]) -> d
         )
         .group_by(deliveries.c.message)
     )
-    return {key: number for key, number in connection.execute(query)}
+    return {row.message: row.n for row in connection.execute(query)}
 
 
 def threads_behind(connection: sa.Connection, channel: str) -> tuple[Sent, str] | None:
@@ -269,7 +269,9 @@ def threads_behind(connection: sa.Connection, channel: str) -> tuple[Sent, str] 
         .limit(1)
     )
     row = connection.execute(query).mappings().one_or_none()
-    return row and (Sent(**{name: row[name] for name in _NAMES}), str(row["gist"]))
+    if row is None:
+        return None
+    return Sent(**{name: row[name] for name in _NAMES}), str(row["gist"])
 
 
 def notices_in(connection: sa.Connection, channel: str, key: str) -> list[Notice]:
