@@ -183,11 +183,13 @@ def _refused(answer: SlackResponse, token: Secret) -> Outcome:
     headers = {str(name).lower(): str(value) for name, value in answer.headers.items()}
     data = answer.data if isinstance(answer.data, dict) else {}
     name = scrub(str(data.get("error", "")), [token])[:100]
+    if name.startswith("Received a response"):  # the library's words for what is no JSON
+        name = ""
     if answer.status_code != 200 and name not in _ANSWERS:
         return by_status(answer.status_code, name, headers.get("retry-after"))
-    if name.startswith("Received a response"):  # the library's words for what is no JSON
+    if not name:
         return Outcome("unclear", "an answer that is no JSON")
     after_s = seconds(headers.get("retry-after"))
     needed = str(data.get("needed", ""))[:100]
-    detail = f"{name} (scope {needed})" if needed else name or f"HTTP {answer.status_code}"
+    detail = f"{name} (scope {needed})" if needed else name
     return Outcome(_ANSWERS.get(name, "stop"), f"Slack says {detail}", after_s=after_s)
