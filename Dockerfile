@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# One image for every process: pushwake run, serve, notify, rollup and the commands.
+# One image for every process: pushwake run, serve, notify and the commands.
 #   docker build -t pushwake .
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
@@ -30,5 +30,8 @@ USER 10001:10001
 WORKDIR /var/lib/pushwake
 VOLUME /var/lib/pushwake
 # The root file system may be read-only: only the volume and /tmp are written to.
+# Of the worker, which is what the image starts when it is told nothing; the others listen elsewhere.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9470/livez', timeout=4)"]
 ENTRYPOINT ["pushwake"]
 CMD ["run"]

@@ -5,6 +5,7 @@
     ├── InputError              3   nothing could be read from what was named
     └── StoreError              4   the store cannot be used
         ├── StoreUrlError           the address names no store that this build can open
+        ├── StoreUnreachableError   the database server does not answer
         ├── StoreBusyError          another process holds the store
         ├── LeaseLostError          another process took the store over while this one slept
         ├── StoreFullError          no space left
@@ -63,6 +64,10 @@ class StoreError(PushwakeError):
 
 class StoreUrlError(StoreError):
     """The address names no store that this build can open."""
+
+
+class StoreUnreachableError(StoreError):
+    """The database server does not answer; start again once it does."""
 
 
 class StoreBusyError(StoreError):

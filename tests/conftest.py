@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -11,10 +12,15 @@ from kafka.admin import KafkaAdminClient, NewTopic
 
 from tests.parts import missing
 from tests.parts.kafka import Broker, UnavailableError, running
+from tests.parts.postgres import Postgres
+from tests.parts.postgres import UnavailableError as NoServerError
 
 # how long an example takes says more of the machine than of the code
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
+
+# workers that tests start side by side must not ask for the same port
+os.environ.setdefault("PUSHWAKE_RUN__PORT", "0")
 
 MakeTopic = Callable[..., str]
 
@@ -50,3 +56,21 @@ def make_topic(broker: Broker) -> Iterator[MakeTopic]:
             return topic
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL server. Whoever stops it starts it again."""
+    try:
+        server = Postgres()
+        server.start()
+    except NoServerError as error:
+        missing("PostgreSQL", str(error))
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> str:
+    """The store's address of an empty database on a real PostgreSQL."""
+    return postgres.new()

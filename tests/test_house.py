@@ -26,7 +26,7 @@ CLOCK_READERS = {
 
 
 def modules() -> Iterator[Path]:
-    for folder in (*ROOMS, "tests", "benchmarks"):
+    for folder in (*ROOMS, "tests", "benchmarks", "lab"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             yield path.relative_to(ROOT)
 

@@ -16,8 +16,8 @@ class StoreSettings(Section, frozen=True):
         str,
         Meta(
             min_length=1,
-            description="SQLAlchemy address of the store: sqlite:///FILE, or sqlite:// to keep "
-            "everything in memory.",
+            description="SQLAlchemy address of the store: sqlite:///FILE, sqlite:// to keep all in "
+            "memory, or postgresql://USER@HOST/DATABASE (password in the file of PGPASSFILE).",
         ),
     ] = "sqlite:///pushwake.db"
     lease_s: Annotated[

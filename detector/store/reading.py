@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from detector.errors import StoreUrlError, StoreVersionError
 from detector.settings import StoreSettings
-from detector.store.database import READING, connect, our_errors
+from detector.store.database import connect, marked_reading, our_errors
 from detector.store.migrate import is_current
 
 
@@ -32,7 +32,7 @@ def reading(settings: StoreSettings) -> Iterator[sa.Connection]:
             advice="Name the store of a running Pushwake with --store, or start one",
         )
     try:
-        marked = engine.execution_options(**{READING: True})
+        marked = marked_reading(engine)
         with our_errors(engine), marked.begin() as connection:
             if not is_current(connection):
                 raise StoreVersionError(

@@ -16,6 +16,10 @@ from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient
 
 from detector.configure import load
+from lab import console
+from lab.__main__ import parser
+from lab.scenarios import SCENARIOS
+from lab.story import CHAPTERS
 from tests.deploy.composition import (
     broker,
     composition,
@@ -152,3 +156,12 @@ def test_the_command_of_every_service_is_one_of_pushwake(name: str) -> None:
         pytest.skip("pushwake notify is not part of this version yet")
     assert name in commands()
     assert service(name)["command"] == [name, "--config", "/etc/pushwake/pushwake.toml"]
+
+
+def test_the_mesh_to_watch_is_told_where_the_broker_is() -> None:
+    one = service("mesh")
+    assert one["profiles"] == ["demo"]
+    told = parser().parse_args(one["command"])
+    assert (told.run, told.kafka) == (console.story, "kafka:9092")
+    assert set(told.topics) <= load(settings_file(service("run"))).kafka.topics.keys()
+    assert set(CHAPTERS) <= SCENARIOS.keys()

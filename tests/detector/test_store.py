@@ -26,14 +26,17 @@ from detector.errors import (
     LeaseLostError,
     StoreBusyError,
     StoreCorruptError,
+    StoreError,
     StoreFullError,
     StoreReadOnlyError,
+    StoreUnreachableError,
     StoreUrlError,
     StoreVersionError,
 )
 from detector.settings import StoreSettings
-from detector.store import Snapshot, Step, Store, tables
+from detector.store import Snapshot, Step, Store, audit, tables
 from detector.types import Attribution, Cause, Incident, Series, Status, Window
+from tests.parts.postgres import Postgres
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WRITER = Path(__file__).with_name("crash_writer.py")
@@ -51,8 +54,14 @@ class Hands:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
+def file_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'store.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    name = "file_url" if request.param == "sqlite" else "postgres_url"
+    return str(request.getfixturevalue(name))
 
 
 @pytest.fixture
@@ -209,7 +218,7 @@ def test_a_failing_step_leaves_nothing_behind(store: Store) -> None:
     store.commit(Step(states={"bank": b"1"}, offsets={("t", 0): 1}))
     unstorable = {("t", 0): 2**70}
 
-    with pytest.raises(OverflowError):
+    with pytest.raises((OverflowError, StoreError)):
         store.commit(Step(incidents=[incident()], states={"bank": b"2"}, offsets=unstorable))
 
     snapshot = store.load()
@@ -231,6 +240,7 @@ def test_the_migrations_make_exactly_the_declared_tables(store: Store, url: str)
     engine = sa.create_engine(url)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": False})
+        assert {audit.audit.name, audit.answered.name} <= set(tables.metadata.tables)
         assert compare_metadata(context, tables.metadata) == []
     engine.dispose()
 
@@ -245,7 +255,7 @@ def test_a_second_process_is_told_who_holds_the_store_and_since_when(url: str) -
     message = str(caught.value)
     assert "held by process 1 on alpha since 2026-03-01 12:00:00 UTC" in message
     assert "the store is free at 12:00:30 UTC" in message
-    assert url in message
+    assert sa.make_url(url).render_as_string() in message
 
 
 def test_a_closed_store_is_free_at_once(url: str) -> None:
@@ -311,6 +321,8 @@ def test_of_many_that_open_a_new_store_at_once_one_gets_it(url: str) -> None:
     for thread in threads:
         thread.join()
 
+    for one in opened:
+        one.close()
     assert (len(opened), len(refused)) == (1, 5)
     assert all("is held by thread" in str(error) for error in refused)
 
@@ -356,9 +368,9 @@ def assert_consistent(store: Store) -> int:
     return number
 
 
-def test_a_full_disk_is_told_and_loses_nothing_committed(url: str) -> None:
-    Store.open(url).close()
-    with sabotaged("PRAGMA max_page_count = 40"), Store.open(url) as store:
+def test_a_full_disk_is_told_and_loses_nothing_committed(file_url: str) -> None:
+    Store.open(file_url).close()
+    with sabotaged("PRAGMA max_page_count = 40"), Store.open(file_url) as store:
         store.commit(Step(states={"bank": b"small"}))
         with pytest.raises(StoreFullError, match="Free some space"):
             store.commit(Step(states={"bank": bytes(1_000_000)}, incidents=[incident()]))
@@ -369,14 +381,14 @@ def test_a_full_disk_is_told_and_loses_nothing_committed(url: str) -> None:
         assert store.incidents() == []
 
 
-def test_a_store_that_may_not_be_written_is_told(url: str) -> None:
-    Store.open(url).close()
+def test_a_store_that_may_not_be_written_is_told(file_url: str) -> None:
+    Store.open(file_url).close()
 
     with (
         sabotaged("PRAGMA query_only = ON"),
         pytest.raises(StoreReadOnlyError, match="Grant write permission"),
     ):
-        Store.open(url)
+        Store.open(file_url)
 
 
 def test_a_file_that_is_no_database_is_told_and_left_alone(tmp_path: Path) -> None:
@@ -388,8 +400,8 @@ def test_a_file_that_is_no_database_is_told_and_left_alone(tmp_path: Path) -> No
     assert file.read_text() == "dear diary\n" * 1000
 
 
-def test_a_damaged_store_is_told(url: str, tmp_path: Path) -> None:
-    with Store.open(url) as store:
+def test_a_damaged_store_is_told(file_url: str, tmp_path: Path) -> None:
+    with Store.open(file_url) as store:
         for number in range(200):
             store.commit(Step(states={f"state {number}": os.urandom(3_000)}))
     file = tmp_path / "store.db"
@@ -398,17 +410,56 @@ def test_a_damaged_store_is_told(url: str, tmp_path: Path) -> None:
     file.write_bytes(content)
 
     with pytest.raises(StoreCorruptError, match="is damaged"):
-        Store.open(url)
+        Store.open(file_url)
 
 
 def test_a_store_of_a_newer_version_is_refused_unchanged(url: str) -> None:
     Store.open(url).close()
-    with closing(raw(url)) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-        connection.commit()
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
 
     with pytest.raises(StoreVersionError, match="version 9999"):
         Store.open(url)
+
+
+def test_a_server_that_is_away_is_told_and_nothing_committed_is_lost(postgres: Postgres) -> None:
+    url = postgres.new()
+    hands = Hands()
+    store = Store.open(url, owner="first", now=hands)
+    store.commit(Step(states={"bank": b"1"}, offsets={("t", 0): 1}))
+    postgres.stop()
+    try:
+        with pytest.raises(StoreUnreachableError, match="Check that the server runs"):
+            store.commit(Step(states={"bank": b"2"}, offsets={("t", 0): 2}))
+        with pytest.raises(StoreUnreachableError):
+            Store.open(url)
+        store.close()
+    finally:
+        postgres.start()
+
+    hands.time += timedelta(seconds=31)
+    with Store.open(url, owner="second", now=hands) as again:
+        snapshot = again.load()
+        assert snapshot is not None
+        assert (snapshot.states, snapshot.offsets) == ({"bank": b"1"}, {("t", 0): 1})
+        again.commit(Step(states={"bank": b"2"}))
+
+
+def test_a_database_that_does_not_exist_is_told(postgres_url: str) -> None:
+    missing = sa.make_url(postgres_url).set(database="nowhere")
+
+    with pytest.raises(StoreUrlError, match="Create the database"):
+        Store.open(missing.render_as_string(hide_password=False))
+
+
+def test_a_password_in_the_address_is_never_told(postgres_url: str) -> None:
+    secret = sa.make_url(postgres_url).set(password="canary-51c", database="nowhere")
+
+    with pytest.raises(StoreUrlError) as caught:
+        Store.open(secret.render_as_string(hide_password=False))
+    assert "canary-51c" not in f"{caught.value!r} {caught.value}"
 
 
 @pytest.mark.parametrize(
@@ -424,9 +475,9 @@ def test_an_address_that_leads_nowhere_is_told(address: str, words: str) -> None
         Store.open(address)
 
 
-def test_a_store_locked_by_a_stranger_is_told_after_the_timeout(url: str) -> None:
-    with Store.open(url, settings=StoreSettings(busy_timeout_s=0.01)) as store:
-        with closing(raw(url)) as connection:
+def test_a_store_locked_by_a_stranger_is_told_after_the_timeout(file_url: str) -> None:
+    with Store.open(file_url, settings=StoreSettings(busy_timeout_s=0.01)) as store:
+        with closing(raw(file_url)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreBusyError, match="written by another process"):
                 store.commit(Step())
@@ -434,10 +485,10 @@ def test_a_store_locked_by_a_stranger_is_told_after_the_timeout(url: str) -> Non
         store.commit(Step())
 
 
-def test_readers_do_not_wait_for_a_writer(url: str) -> None:
-    with Store.open(url, settings=StoreSettings(busy_timeout_s=0.01)) as store:
+def test_readers_do_not_wait_for_a_writer(file_url: str) -> None:
+    with Store.open(file_url, settings=StoreSettings(busy_timeout_s=0.01)) as store:
         store.commit(Step(incidents=[incident()]))
-        with closing(raw(url)) as connection:
+        with closing(raw(file_url)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             assert len(store.incidents()) == 1
             connection.rollback()

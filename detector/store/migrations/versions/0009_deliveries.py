@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "deliveries"
-down_revision = "web"
+down_revision = "people"
 
 _TIME = sa.String(27)
 
