@@ -7,16 +7,30 @@ import logging
 import signal
 import sys
 from datetime import timedelta
+from functools import partial
 from threading import Event
 
 import msgspec
 
-from detector import clock
+from detector import clock, logs
 from detector.commands.parser import Verbs, add_settings, settings_of
-from detector.errors import SettingsError
-from detector.notify import Desk, Health, Meter, Notifier, Probes, couriers, no_charts, try_out
+from detector.errors import PushwakeError, SettingsError
+from detector.notify import (
+    Desk,
+    Health,
+    Meter,
+    Notifier,
+    alive,
+    couriers,
+    no_charts,
+    ready,
+    try_out,
+)
+from detector.probes import Probes
 from detector.settings import Settings
 from detector.store.shared import SharedStore
+
+log = logging.getLogger("pushwake.notify")
 
 _EXAMPLE = "Write one as [notify.channels.NAME] with kind and secret_file; see docs/notify.md"
 
@@ -47,9 +61,7 @@ def run(options: argparse.Namespace) -> int:
         raise SettingsError("there are no channels", where="notify.channels", advice=_EXAMPLE)
     if options.what == "test":
         return _test(settings, options.channel)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level="INFO")
-    _serve(settings)
-    return 0
+    return _serve(settings)
 
 
 def _test(settings: Settings, names: list[str]) -> int:
@@ -69,19 +81,35 @@ def _test(settings: Settings, names: list[str]) -> int:
     return 0 if good else 3
 
 
-def _serve(settings: Settings) -> None:
+def _serve(settings: Settings) -> int:
+    logs.start(sys.stderr, settings.run.log_format)
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    try:
+        _work(settings, stop)
+    except PushwakeError as error:
+        log.critical(str(error), extra={"fields": {"exit_code": error.exit_code}})
+        return error.exit_code
+    except Exception:
+        log.critical("a defect of Pushwake; it can be started again", exc_info=True)
+        return 1
+    return 0
+
+
+def _work(settings: Settings, stop: Event) -> None:
     meter, lease_s = Meter(), settings.store.lease_s
     desk = Desk(SharedStore(settings.store), lease_s, clock.now)
     running = couriers(settings, desk, meter, charts=no_charts, now=clock.now)
     health = Health(couriers=running)
-    probes = Probes(settings.notify.host, settings.notify.port, health, meter)
-    sys.stdout.write(f"Pushwake notifies; probes on port {probes.port}\n")
-    sys.stdout.flush()
     kept = timedelta(days=settings.notify.kept_days)
-    try:
+    told = settings.notify
+    with Probes(
+        told.host,
+        told.port,
+        meter.registry,
+        alive=partial(alive, health),
+        ready=partial(ready, health),
+    ) as probes:
+        log.info("probes and metrics", extra={"fields": {"port": probes.port}})
         Notifier(desk, running, lease_s=lease_s, kept=kept, health=health, now=clock.now).run(stop)
-    finally:
-        probes.close()

@@ -5,10 +5,9 @@ from __future__ import annotations
 from detector.notify.channels import couriers
 from detector.notify.chat_line import no_charts
 from detector.notify.desk import Desk
-from detector.notify.health import Health
+from detector.notify.health import Health, alive, ready
 from detector.notify.meter import Meter
 from detector.notify.notifier import Notifier
-from detector.notify.probes import Probes
 from detector.notify.trial import Trial, try_out
 
 __all__ = [
@@ -16,9 +15,10 @@ __all__ = [
     "Health",
     "Meter",
     "Notifier",
-    "Probes",
     "Trial",
+    "alive",
     "couriers",
     "no_charts",
+    "ready",
     "try_out",
 ]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import SystemRandom
 from threading import Event
 from typing import Protocol
 
+from detector import clock
 from detector.errors import LeaseLostError, SettingsError, StoreError
 from detector.notify import routing
 from detector.notify.desk import Desk
@@ -38,6 +39,7 @@ class Line(Protocol):
 class Standing:
     """Where a channel stands, for probes: plain facts, read from another thread."""
 
+    turned_s: float = field(default_factory=clock.monotonic_s)  # of the monotonic clock
     waiting: int = 0
     oldest_s: float = 0.0
     problem: str = ""
@@ -112,6 +114,7 @@ class Courier:
         Returns:
             Seconds to wait until the next turn.
         """
+        self.standing.turned_s = clock.monotonic_s()
         self._fold()
         self._look()
         now = self._now()

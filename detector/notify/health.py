@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
+from detector import clock
 from detector.notify.courier import Courier, Standing
-from detector.report.phrases import clock, duration, plural
+from detector.probes import Answer
+from detector.report.phrases import duration, plural
+
+STUCK_S = 300.0
+"""A channel's loop that has not turned for so long hangs: answers are waited for a few seconds."""
 
 
 @dataclass(slots=True)
@@ -19,32 +24,37 @@ class Health:
     trouble: str = ""
     couriers: Mapping[str, Courier] = field(default_factory=dict)
 
-    @property
-    def ready(self) -> bool:
-        """Whether it delivers; a channel that is stopped leaves the others ready."""
-        return self.phase == "running"
 
-    def lines(self) -> Iterator[str]:
-        """The state and every channel, in words; a dash marks what needs somebody."""
-        yield f"[{'+' if self.ready else '-'}] notifier {self.phase}{_after(self.trouble)}"
-        for name, courier in self.couriers.items():
-            yield told(name, courier.standing)
+def alive(health: Health) -> Answer:
+    """Whether every channel's loop turns; neither store nor receivers are asked."""
+    now_s = clock.monotonic_s()
+    stuck = [
+        name
+        for name, courier in health.couriers.items()
+        if health.phase == "running" and now_s - courier.standing.turned_s > STUCK_S
+    ]
+    return Answer(not stuck, {"stuck": stuck} if stuck else {})
 
 
-def told(name: str, standing: Standing) -> str:
-    """A channel in one line."""
-    waiting = "nothing waits"
+def ready(health: Health) -> Answer:
+    """Whether it delivers, and how each channel is.
+
+    A channel that is stopped leaves the process ready: the others go on, and no restart helps.
+    """
+    detail: dict[str, Any] = {"phase": health.phase}
+    if health.trouble:
+        detail["trouble"] = health.trouble
+    told = {name: _told(courier.standing) for name, courier in health.couriers.items()}
+    return Answer(health.phase == "running", {**detail, "channels": told})
+
+
+def _told(standing: Standing) -> dict[str, Any]:
+    told: dict[str, Any] = {"state": "stopped" if standing.problem else "ok", "waiting": "nothing"}
     if standing.waiting:
         oldest = duration(timedelta(seconds=standing.oldest_s))
-        waiting = f"{plural(standing.waiting, 'incident')} waiting, for {oldest} at most"
+        told["waiting"] = f"{plural(standing.waiting, 'incident')}, for {oldest} at most"
     if standing.problem:
-        since = f" since {clock(standing.since)} UTC" if standing.since else ""
-        return f"[-] channel {name} stopped{since}{_after(standing.problem)}; {waiting}"
+        return {**told, "problem": standing.problem, "since": standing.since}
     if standing.last:
-        again = f", next try {clock(standing.retry_at)} UTC" if standing.retry_at else ""
-        return f"[-] channel {name} held up{_after(standing.last)}{again}; {waiting}"
-    return f"[+] channel {name}; {waiting}"
-
-
-def _after(words: str) -> str:
-    return f": {words}" if words else ""
+        told |= {"state": "held up", "problem": standing.last, "next_try": standing.retry_at}
+    return told

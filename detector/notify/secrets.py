@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from detector.errors import SettingsError
+from detector.secrecy import keep_secret
 
 MASK = "***"
 _SHORT = 6  # a part of an address below this length is no secret worth masking
@@ -64,7 +65,10 @@ def read(*, file: str, variable: str, where: str) -> Secret | None:
         raise SettingsError(
             f"the secret in {source} is empty", where=where, advice="Write the secret into it"
         )
-    return Secret(text.strip())
+    secret = Secret(text.strip())
+    for part in _parts(secret.reveal()):
+        keep_secret(part)
+    return secret
 
 
 def scrub(text: str, secrets: Iterable[Secret | None]) -> str:
@@ -80,5 +84,5 @@ def _parts(text: str) -> set[str]:
     found = {text, quote(text, safe="")}
     if address is not None:
         found |= {address.path, address.query, address.password or ""}
-        found |= set(address.path.split("/"))
+        found |= {part for part in address.path.split("/") if not part.islower()}
     return {part for part in found if len(part) >= _SHORT}

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from detector.notify import Health
+from detector.notify import Health, ready
 from tests.notify.conftest import World, incident, until
 from tests.parts.slack import Call, FakeSlack, Fault
 
@@ -94,7 +94,7 @@ def test_a_permanent_error_stops_the_channel_and_a_new_secret_starts_it_again(
     with world.notifier(dead=world.hook, live=world.bot) as (health, _):
         until(lambda: health.couriers["dead"].standing.problem)
         tried = len(slack.made("webhook"))
-        lines = "\n".join(health.lines())
+        told = ready(health)
         slack.fault = lambda _: None
         until(lambda: len(slack.roots) == 1)
         assert len(slack.made("webhook")) == tried == 1
@@ -102,5 +102,7 @@ def test_a_permanent_error_stops_the_channel_and_a_new_secret_starts_it_again(
         until(lambda: len(slack.made("webhook")) == 2)
         until(lambda: not health.couriers["dead"].standing.waiting)
 
-    assert "[-] channel dead stopped" in lines
-    assert "HTTP 410 channel_is_archived; 1 incident waiting" in lines
+    channel = told.detail["channels"]["dead"]
+    assert told.ok
+    assert channel["problem"] == "HTTP 410 channel_is_archived"
+    assert (channel["state"], channel["waiting"][:10]) == ("stopped", "1 incident")
