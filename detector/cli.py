@@ -16,6 +16,7 @@ from importlib.metadata import version
 from detector.commands import (
     demo,
     explain,
+    learn,
     lists,
     mark,
     notify,
@@ -23,6 +24,7 @@ from detector.commands import (
     proxies,
     replay,
     run,
+    series,
     serve,
     signatures,
 )
@@ -30,7 +32,9 @@ from detector.commands.parser import Parser
 from detector.errors import PushwakeError
 from detector.secrecy import veiled
 
-_COMMANDS = (run, serve, notify, replay, demo, explain, mark, poll, proxies, signatures, lists)
+_COMMANDS = (
+    run, serve, notify, learn, replay, demo, explain, mark, poll, proxies, series, signatures, lists,
+)  # fmt: skip
 
 _EXAMPLES = """\
 examples:

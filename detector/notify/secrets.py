@@ -84,5 +84,6 @@ def _parts(text: str) -> set[str]:
     found = {text, quote(text, safe="")}
     if address is not None:
         found |= {address.path, address.query, address.password or ""}
-        found |= {part for part in address.path.split("/") if not part.islower()}
+        parts = address.path.split("/")
+        found |= {part for part in parts if not (part.isalpha() and part.islower())}
     return {part for part in found if len(part) >= _SHORT}
