@@ -19,6 +19,7 @@ from detector.commands import (
     learn,
     lists,
     mark,
+    notify,
     poll,
     proxies,
     replay,
@@ -32,7 +33,8 @@ from detector.errors import PushwakeError
 from detector.secrecy import veiled
 
 _COMMANDS = (
-    run, serve, learn, replay, demo, explain, mark, poll, proxies, series, signatures, lists,
+    run, serve, notify, learn, replay, demo, explain, mark,
+    poll, proxies, series, signatures, lists,
 )  # fmt: skip
 
 _EXAMPLES = """\
