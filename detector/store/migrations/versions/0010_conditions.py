@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "conditions"
-down_revision = "people"
+down_revision = "deliveries"
 
 
 def upgrade() -> None:
