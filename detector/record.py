@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from detector import clock
+from detector.conditions import Condition
 from detector.store import Step, Store
-from detector.timeline import Entry, Notice, notice, notices
+from detector.timeline import Entry, Notice, notices
 from detector.types import Incident
 from detector.worker import Worker
 from pipelines.batch import Batch
@@ -32,6 +33,7 @@ class Record:
 
     Attributes:
         resumed: whether there was an earlier state.
+        conditions: of the input, to be written with the next step.
         sizes: bytes of the state by part, at the last commit.
         tell: whether people are to be told of what is found. A replay, and the past that a new
             worker reads to learn from, tell nobody; timelines are written all the same. Once
@@ -46,18 +48,29 @@ class Record:
         self._offsets: dict[tuple[str, int], int] = {}
         self.resumed = False
         self.sizes: dict[str, int] = {}
+        self.conditions: Sequence[Condition] = ()
         self.tell = False
-        self._untold: set[str] = set()
         self._rejected: dict[str, int] = {}
 
     def resume(self) -> Offsets:
         """Restore the state of an earlier replay, if there is one; where to read on."""
+        self._heed()
         snapshot = self._store.load() if self._store else None
         if snapshot is None or not snapshot.states:
             return {}
         self._worker.restore(snapshot.states)
         self.resumed = True
         return snapshot.offsets
+
+    def baselines(self) -> None:
+        """Restore only what an earlier worker has learnt, if there is anything."""
+        snapshot = self._store.load() if self._store else None
+        if snapshot is not None and "bank" in snapshot.states:
+            self._worker.engine.restore(snapshot.states["bank"])
+
+    def open_conditions(self) -> list[Condition]:
+        """What was wrong with the input when the last process ended."""
+        return self._store.conditions() if self._store else []
 
     def stage(self, batch: Batch) -> None:
         """Note that a batch is in the worker's state, to be committed with the next step."""
@@ -82,10 +95,11 @@ class Record:
         """
         if self._store is None:
             return {}
-        self._worker.mark(self._store.marks(since=clock.now() - MARKS_KEPT))
+        self._heed()
         step = self._step()
         states = self._worker.snapshot()
         self._store.commit(replace(step, states=states, offsets=self._offsets))
+        self.conditions = ()
         self.sizes = {name: len(state) for name, state in states.items()}
         written, self._offsets = self._offsets, {}
         self._committed_s = clock.monotonic_s()
@@ -96,6 +110,12 @@ class Record:
         if self._store is not None:
             self._store.commit(self._step())
 
+    def _heed(self) -> None:
+        """Let the worker know what people announced and what they expect."""
+        if self._store is not None:
+            self._worker.mark(self._store.marks(since=clock.now() - MARKS_KEPT))
+            self._worker.book.expectations = self._store.wishes().expectations
+
     def _step(self) -> Step:
         """What is new since the last step, but for state and read positions."""
         incidents, entries = self._worker.incidents, self._worker.chronicle.take()
@@ -103,9 +123,11 @@ class Record:
         return Step(
             incidents=incidents,
             windows=self._worker.windows,
+            conditions=self.conditions,
             ledger=self._worker.ledger.take_rows(),
             entries=entries,
             notices=self._notices(entries, incidents),
+            foreseen=self._worker.book.take_foreseen(),
             details=self._worker.details.take(),
             rejects=self._rejects(),
             first=period[0] if period else None,
@@ -122,14 +144,8 @@ class Record:
         return {name.removeprefix(prefix): n for name, n in new.items() if n}
 
     def _notices(self, entries: Sequence[Entry], incidents: Sequence[Incident]) -> list[Notice]:
-        if not self.tell:
-            self._untold.update(entry.incident_id for entry in entries)
+        if self._store is None or not self.tell:
             return []
-        told = notices(entries, incidents)
-        news = {one.document.id for one in told}
-        for incident in incidents:
-            waits = incident.id in self._untold and incident.id not in news
-            if waits and incident.status != "resolved":
-                told.append(notice(incident, "opened"))
-        self._untold.clear()
-        return told
+        return notices(
+            entries, incidents, told=self._store.told, held=self._store.wishes().hold_back
+        )
