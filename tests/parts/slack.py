@@ -49,6 +49,7 @@ class FakeSlack:
     files: list[dict[str, Any]] = field(default_factory=list)
     fault: Callable[[Call], Fault | None] = lambda _: None
     taken: threading.Event = field(default_factory=threading.Event)
+    heard: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -157,17 +158,17 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(200, "OK - 1")
             return
         self.slack.calls.append(call)
+        self.slack.heard.set()
         fault = self.slack.fault(call)
-        if fault is not None:
-            time.sleep(fault.slow_s)
         status, answer = (0, "") if fault and not fault.taken else self.slack.answer(call)
         if fault is not None:
+            time.sleep(fault.slow_s)
             call.status = fault.status
             if not fault.status:
                 self.close_connection = True
                 self.connection.close()
                 return
-            headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after else {}
+            headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
             self._reply(fault.status, fault.body or "fault", headers)
             return
         call.status = status
