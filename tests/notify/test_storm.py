@@ -21,14 +21,14 @@ def told_of(text: str) -> int:
 
 
 class Busy:
-    """A Slack that takes one message and then none for a second, over and over."""
+    """A Slack that takes nothing twice, then one message a second."""
 
     def __init__(self) -> None:
         self.refused: list[float] = []
         self.taken_at = 0.0
 
     def __call__(self, call: Call) -> Fault | None:
-        if call.at - self.taken_at < 1:
+        if len(self.refused) < 2 or call.at - self.taken_at < 1:
             self.refused.append(time.monotonic())
             return Fault(429, "rate_limited", retry_after=1)
         self.taken_at = call.at

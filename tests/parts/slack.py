@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -188,8 +188,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _reply(self, status: int, body: str, headers: dict[str, str] | None = None) -> None:
         data = body.encode()
+        with suppress(OSError):  # whoever asked may have been killed
+            self._write(status, data, headers or {})
+
+    def _write(self, status: int, data: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
-        for name, value in (headers or {}).items():
+        for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Type", "application/json; charset=utf-8")
         self.send_header("Content-Length", str(len(data)))
