@@ -1,7 +1,7 @@
-"""Real proxies, a real broker, the deployed processes: what happens is found while it happens.
+"""Real proxies, a real broker, the deployed processes: what happens is told while it happens.
 
-Four meshes at once, each with an access log layout of its own, a worker, a store and a server of
-its own. Only the score at the end knows what was done.
+Four meshes at once, each with an access log layout of its own; a worker, a server and a notifier
+beside each. Only the score at the end knows what was done.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from detector.truth import Score, read_truth, score
 from lab.running import Kafka, Lab, Options
 from lab.scenarios import SCENARIOS
 from tests.parts.kafka import Broker
+from tests.parts.slack import FakeSlack, fake_slack
 from tests.web.conftest import eventually, served
 
 MakeTopic = Callable[..., str]
@@ -46,6 +47,7 @@ class Seen:
 
     scenario: str
     result: Score
+    messages: tuple[str, ...]  # in Slack
     wall_s: float | None  # from the start of the fault to the first answer that tells of it
 
     def __str__(self) -> str:
@@ -53,8 +55,29 @@ class Seen:
         for match in self.result.wanted:
             delay = f"{match.delay_s:.0f} s of event time, {self.wall_s:.0f} s of real time"
             told = f"found after {delay}, cause {match.cause}" if match.found else "MISSED"
-            return f"{self.scenario} ({layout}): {told}; {len(self.result.false)} false"
+            said = f"; in Slack: {self.messages[-1]}" if self.messages else ""
+            return f"{self.scenario} ({layout}): {told}; {len(self.result.false)} false{said}"
         return f"{self.scenario} ({layout}): nothing to find; {len(self.result.false)} false"
+
+
+@contextmanager
+def notifier(store: str, slack: FakeSlack, folder: Path) -> Iterator[None]:
+    folder.mkdir()
+    secret, config = folder / "hook", folder / "notify.toml"
+    secret.write_text(slack.hook)
+    config.write_text(
+        "[notify]\nport = 0\n[notify.channels.on-call]\n"
+        f'kind = "slack-webhook"\nsecret_file = "{secret}"\nseverity = "info"\n'
+    )
+    command = [sys.executable, "-m", "detector.cli", "notify", "--config", str(config)]
+    process = subprocess.Popen([*command, "--store", store])
+    try:
+        yield
+        process.terminate()
+        assert process.wait(25) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 @contextmanager
@@ -93,12 +116,14 @@ def watch(base: str, until: Callable[[], bool]) -> datetime | None:
 def live(scenario: str, broker: Broker, topics: Kafka, folder: Path) -> Seen:
     happening = SCENARIOS[scenario]
     options = happening.options(Options(layouts=(LAYOUT[scenario],), kafka=topics))
-    store = f"sqlite:///{folder / scenario}.db"
+    store = f"sqlite:///{folder}/{scenario}.db"
     with (
         Lab(options) as lab,
         worker(broker, store, topics.access, topics.control),
         served("--store", store) as base,
+        fake_slack() as slack,
         ThreadPoolExecutor(1) as beside,
+        notifier(store, slack, folder / scenario),
     ):
         eventually(lambda: httpx.get(f"{base}/v1/incidents").is_success, 60)  # there is a store
         ended = time.monotonic() + 600
@@ -106,9 +131,13 @@ def live(scenario: str, broker: Broker, topics: Kafka, folder: Path) -> Seen:
         truth = happening.run(lab, quiet_s=QUIET_S, after_s=AFTER_S)
         ended = time.monotonic() + (SEEN_WITHIN_S if any(f.alarms for f in truth.faults) else 0)
         told = seen.result()
+        if told:
+            eventually(lambda: bool(slack.messages), 30)
         result = score(incidents(base), _labels(truth.write, folder / f"{scenario}.ndjson"))
     start = min((fault.start for fault in truth.faults if fault.alarms), default=None)
-    return Seen(scenario, result, (told - start).total_seconds() if told and start else None)
+    messages = tuple(str(one["text"]) for one in slack.messages)
+    delay_s = (told - start).total_seconds() if told and start else None
+    return Seen(scenario, result, messages, delay_s)
 
 
 def _labels(write: Callable[[Path], None], path: Path) -> list[Any]:
@@ -137,3 +166,4 @@ def test_what_happens_to_a_mesh_is_told_by_the_server_while_it_happens(
     assert all(result.recall in {None, 1.0} for result in results.values())
     assert all(result.attribution in {None, 1.0} for result in results.values())
     assert not any(result.false for result in results.values())
+    assert {seen.scenario for seen in told if not seen.messages} == {"istiod-restart"}
