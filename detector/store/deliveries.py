@@ -215,6 +215,16 @@ def pending(connection: sa.Connection, channel: str) -> list[Row]:
     return [Row(*row) for row in connection.execute(query)]
 
 
+def live(connection: sa.Connection, channel: str) -> list[Row]:
+    """All that a channel was told of and that is not over."""
+    query = sa.select(*_ROW).where(
+        deliveries.c.channel == channel,
+        deliveries.c.told_revision > 0,
+        deliveries.c.status != "resolved",
+    )
+    return [Row(*row) for row in connection.execute(query.order_by(deliveries.c.outbox_id))]
+
+
 def sent(connection: sa.Connection, channel: str, keys: Collection[str]) -> dict[str, Sent]:
     """The messages with these keys, and those under way."""
     query = sa.select(*_SENT).where(
@@ -272,6 +282,12 @@ def threads_behind(connection: sa.Connection, channel: str) -> tuple[Sent, str] 
     if row is None:
         return None
     return Sent(**{name: row[name] for name in _NAMES}), str(row["gist"])
+
+
+def notice_of(connection: sa.Connection, channel: str, incident_id: str) -> Notice:
+    """An incident as of now."""
+    query = sa.select(deliveries.c.notice).where(_is(channel, incident_id))
+    return _decode(connection.execute(query).scalar_one())
 
 
 def notices_in(connection: sa.Connection, channel: str, key: str) -> list[Notice]:
