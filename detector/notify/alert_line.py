@@ -1,8 +1,8 @@
 """Incidents as alerts of an Alertmanager, API v2: routing, silences and on-call come with it.
 
 https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml. An alert is its labels:
-one whose severity or cause has changed is a new one, so the former is ended in the same call. Alerts
-that nobody sends any more end by themselves; incidents that go on are sent again and again.
+one whose severity or cause has changed is a new one, so the former is ended in the same call.
+Alerts that nobody sends any more end by themselves; incidents that go on are sent again and again.
 """
 
 from __future__ import annotations

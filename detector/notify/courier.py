@@ -18,7 +18,7 @@ from detector.notify.meter import Meter
 from detector.notify.outcomes import Outcome
 from detector.notify.secrets import Secret
 from detector.settings import ChannelSettings, NotifySettings
-from detector.store import deliveries, telling
+from detector.store import deliveries, folding, telling
 
 LOOK_S = 0.5
 """Seconds between two looks at the outbox and, while a channel is stopped, at its secret."""
@@ -158,12 +158,12 @@ class Courier:
 
     def _fold(self) -> None:
         with self._desk.reading() as connection:
-            if not deliveries.behind(connection, self._name):
+            if not folding.behind(connection, self._name):
                 return
         taken = FOLDED
         while taken == FOLDED:
             with self._desk.writing() as connection:
-                taken = deliveries.fold(
+                taken = folding.fold(
                     connection,
                     self._name,
                     lambda n: routing.wants(self._channel, n.document),

@@ -78,9 +78,8 @@ class EventLine:
             if row is None:
                 return None
             notice = deliveries.notice_of(connection, self._name, row.incident_id)
-        outcome = send(
-            self._address, self._key, event(row, notice, self._source), now, self._timeout_s
-        )
+        told = event(row, notice, self._source)
+        outcome = send(self._address, self._key, told, now, self._timeout_s)
         if outcome.answer == "sent":
             self._meter.delay(self._name, now - (row.since or now))
             with self._desk.writing() as connection:

@@ -13,7 +13,8 @@ from detector.notify.outcomes import Outcome
 from detector.notify.sample import sample
 from detector.notify.sending import Chat, Mark
 from detector.settings import Settings
-from detector.store.deliveries import Row, gist
+from detector.store.deliveries import Row
+from detector.store.folding import gist
 
 
 @dataclass(frozen=True, slots=True)
