@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Protocol
 
 from detector import clock
 from detector.store import Step, Store
-from detector.timeline import Entry, Notice, notice, notices
-from detector.types import Incident
 from detector.worker import Worker
 from pipelines.batch import Batch
 from pipelines.source import Offsets
 
 MARKS_KEPT = timedelta(hours=24)
 """Marks that ended longer ago explain nothing any more; their windows stay in the store."""
+
+
+class Stateful(Protocol):
+    """What has state that is to outlive the process."""
+
+    def snapshot(self) -> bytes:
+        """All of it."""
+        ...
+
+    def restore(self, state: bytes, /) -> None:
+        """Take over a snapshot."""
+        ...
 
 
 class Record:
@@ -32,9 +42,6 @@ class Record:
 
     Attributes:
         resumed: whether there was an earlier state.
-        tell: whether people are to be told of what is found. A replay, and the past that a new
-            worker reads to learn from, tell nobody; timelines are written all the same. Once
-            telling begins, incidents that go on are told as if they had opened then.
     """
 
     def __init__(self, store: Store | None, worker: Worker, every_s: float) -> None:
@@ -44,8 +51,25 @@ class Record:
         self._committed_s = clock.monotonic_s()
         self._offsets: dict[tuple[str, int], int] = {}
         self.resumed = False
-        self.tell = False
-        self._untold: set[str] = set()
+        self._kept: dict[str, Stateful] = {}
+
+    @property
+    def tell(self) -> bool:
+        """Whether people are to be told of what is found from now on.
+
+        A replay, and the past that a new worker reads to learn from, tell nobody; timelines are
+        written all the same. Once telling begins, incidents that go on are told as if they had
+        opened then.
+        """
+        return self._worker.chronicle.telling
+
+    @tell.setter
+    def tell(self, yes: bool) -> None:
+        self._worker.chronicle.telling = yes
+
+    def keep(self, name: str, part: Stateful) -> None:
+        """Let the state of a part of the process live and return with the worker's."""
+        self._kept[name] = part
 
     def resume(self) -> Offsets:
         """Restore the state of an earlier replay, if there is one; where to read on."""
@@ -53,6 +77,9 @@ class Record:
         if snapshot is None or not snapshot.states:
             return {}
         self._worker.restore(snapshot.states)
+        for name, part in self._kept.items():
+            if name in snapshot.states:
+                part.restore(snapshot.states[name])
         self.resumed = True
         return snapshot.offsets
 
@@ -81,7 +108,9 @@ class Record:
             return {}
         self._worker.mark(self._store.marks(since=clock.now() - MARKS_KEPT))
         step = self._step()
-        self._store.commit(replace(step, states=self._worker.snapshot(), offsets=self._offsets))
+        states = self._worker.snapshot()
+        states |= {name: part.snapshot() for name, part in self._kept.items()}
+        self._store.commit(replace(step, states=states, offsets=self._offsets))
         written, self._offsets = self._offsets, {}
         self._committed_s = clock.monotonic_s()
         return written
@@ -93,25 +122,11 @@ class Record:
 
     def _step(self) -> Step:
         """What is new since the last step, but for state and read positions."""
-        incidents, entries = self._worker.incidents, self._worker.chronicle.take()
         return Step(
-            incidents=incidents,
+            incidents=self._worker.incidents,
             windows=self._worker.windows,
             ledger=self._worker.ledger.take_rows(),
-            entries=entries,
-            notices=self._notices(entries, incidents),
+            entries=self._worker.chronicle.take(),
+            notices=self._worker.chronicle.take_notices(),
             time=self._worker.period[1] if self._worker.period else None,
         )
-
-    def _notices(self, entries: Sequence[Entry], incidents: Sequence[Incident]) -> list[Notice]:
-        if not self.tell:
-            self._untold.update(entry.incident_id for entry in entries)
-            return []
-        told = notices(entries, incidents)
-        news = {one.document.id for one in told}
-        for incident in incidents:
-            waits = incident.id in self._untold and incident.id not in news
-            if waits and incident.status != "resolved":
-                told.append(notice(incident, "opened"))
-        self._untold.clear()
-        return told

@@ -239,6 +239,7 @@ class Worker:
             if incident.id in changed or incident.status != "resolved":
                 self.chronicle.look(end, incident)
         self.chronicle.note(end, changes)
+        self.chronicle.close(lambda: self.incidents)
         return changes
 
     def _is_due(self, incident: Incident, now: datetime) -> bool:

@@ -94,6 +94,7 @@ class Live:
         self._status = status
         self._now = now
         self._marks = Watermarks()
+        record.keep("watermarks", self._marks)
         self._judged = NEVER
         self._closing = timedelta(seconds=worker.bucket_s + settings.detection.lateness_s)
         self._renew_s = settings.store.lease_s * RENEW_SHARE
@@ -101,6 +102,7 @@ class Live:
         self._committed_s = clock.monotonic_s()
         self._renewed_s = self._committed_s
         self._since_commit = 0
+        self._is_news = False  # whether something was judged since the last commit
         self._told_losses = 0
 
     def run(self, stop: Event) -> None:
@@ -124,11 +126,13 @@ class Live:
             self._take(batch)
         watermark = self._marks.value(self._readings(), self._closing)
         if watermark is not None and watermark > self._judged:
+            self._record.tell = self._is_present_time()
             self._worker.advance(watermark)
             self._judged = watermark
+            self._is_news = True
         self._look()
         waited = clock.monotonic_s() - self._committed_s
-        if waited >= self._commit_s and self._since_commit:
+        if waited >= self._commit_s and (self._since_commit or self._is_news):
             self._commit()
         elif clock.monotonic_s() - self._renewed_s >= self._renew_s:
             self._record.renew()
@@ -136,8 +140,7 @@ class Live:
 
     def _take(self, batch: Batch) -> None:
         time = self._worker.add(batch)
-        if time is not None:
-            self._marks.heard((batch.topic, batch.partition), time, self._now())
+        self._marks.heard((batch.topic, batch.partition), time, self._now())
         self._record.stage(batch)
         self._since_commit += len(batch.values)
         self._status.records += len(batch.values)
@@ -170,8 +173,6 @@ class Live:
 
     def _commit(self) -> None:
         start = clock.monotonic_s()
-        furthest = self._marks.furthest
-        self._record.tell = furthest is not None and self._now() - furthest <= NEWS
         offsets = self._record.commit()
         end = clock.monotonic_s()
         self._status.commit_s = end - start
@@ -179,7 +180,13 @@ class Live:
         self._status.committed_at = self._now()
         self._committed_s = self._renewed_s = end
         self._since_commit = 0
+        self._is_news = False
         self._source.committed(offsets)
+
+    def _is_present_time(self) -> bool:
+        """Whether what is judged now is news, and no history."""
+        furthest = self._marks.furthest
+        return furthest is not None and self._now() - furthest <= NEWS
 
     def _phase(self, phase: Phase) -> None:
         self._status.phase = phase

@@ -108,8 +108,7 @@ class Store:
         """
         with our_errors(self._engine), self._engine.begin() as connection:
             renew(connection, self._lease, now=self._now(), where=self._where)
-            rows.put_incidents(connection, step.incidents)
-            put_names(connection, step.incidents)
+            put_names(connection, rows.put_incidents(connection, step.incidents))
             put_entries(connection, step.entries)
             put_notices(connection, step.notices, self._now())
             rows.put(connection, tables.windows, map(rows.window_row, step.windows))

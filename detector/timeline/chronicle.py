@@ -7,7 +7,7 @@ a crash writes the same lines again, not further ones.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 import msgspec
@@ -17,7 +17,8 @@ from detector.incidents.book import ChangeKind
 from detector.incidents.severity import rank
 from detector.report import wording
 from detector.report.phrases import percent
-from detector.timeline.entries import Entry, EntryKind
+from detector.timeline.entries import TOLD, Entry, EntryKind, Notice
+from detector.timeline.notices import notices
 from detector.types import Attribution, Incident, Severity, Signature
 
 _KINDS: dict[ChangeKind, EntryKind] = {
@@ -39,11 +40,21 @@ class _Known(msgspec.Struct):
 
 
 class Chronicle:
-    """The timelines' writer; entries wait in it until they are taken for the store."""
+    """The timelines' writer; entries and notices wait in it until they are taken for the store.
+
+    Attributes:
+        telling: whether notices are made. Each is made at the end of its bucket, as all was then:
+            what is told does not depend on when the store is written. Once telling begins, an
+            incident that goes on is told as if it had opened then.
+    """
 
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
         self._entries: list[Entry] = []
+        self._fresh: list[Entry] = []  # of the bucket under way
+        self._notices: list[Notice] = []
+        self._untold: set[str] = set()  # incidents of which something was not told
+        self.telling = False
 
     def note(self, now: datetime, changes: Sequence[Change]) -> None:
         """Write down changes of the book, after their incidents were explained.
@@ -66,22 +77,46 @@ class Chronicle:
         if _cause(incident) != known.cause:
             self._add(now, "cause", incident, _named(incident.attribution, incident.signature))
 
+    def close(self, incidents: Callable[[], Sequence[Incident]]) -> None:
+        """End a bucket.
+
+        Args:
+            incidents: gives them as they are told; asked only when there is something to tell.
+        """
+        fresh, self._fresh = self._fresh, []
+        self._entries += fresh
+        changed = {entry.incident_id for entry in fresh if entry.kind in TOLD}
+        if not self.telling:
+            self._untold |= changed
+        elif changed or self._untold:
+            self._notices += notices(fresh, incidents(), self._untold)
+            self._untold.clear()
+
+    def take_notices(self) -> list[Notice]:
+        """The notices since the last call, in the order of their making."""
+        taken, self._notices = self._notices, []
+        return taken
+
     def take(self) -> list[Entry]:
         """The entries since the last call, in the order of their writing."""
-        taken, self._entries = self._entries, []
+        taken, self._entries = [*self._entries, *self._fresh], []
+        self._fresh = []
         return taken
 
     def forget(self, known: Collection[str]) -> None:
         """Drop what is kept of incidents that are not ``known`` any more."""
         self._known = {one: what for one, what in self._known.items() if one in known}
+        self._untold.intersection_update(known)
 
     def snapshot(self) -> bytes:
         """All that later entries depend on; entries not yet taken are no part of it."""
-        return msgspec.msgpack.encode(self._known)
+        return msgspec.msgpack.encode((self._known, self._untold))
 
     def restore(self, data: bytes) -> None:
         """Take over a snapshot."""
-        self._known = msgspec.msgpack.decode(data, type=dict[str, _Known])
+        self._known, self._untold = msgspec.msgpack.decode(
+            data, type=tuple[dict[str, _Known], set[str]]
+        )
 
     def _add(self, now: datetime, kind: EntryKind, incident: Incident, text: str) -> None:
         known = self._known.setdefault(incident.id, _Known(0, incident.severity, _cause(incident)))
@@ -91,7 +126,7 @@ class Chronicle:
         if kind == "cause":
             known.cause = _cause(incident)
         told = incident.attribution
-        self._entries.append(
+        self._fresh.append(
             Entry(
                 incident_id=incident.id,
                 number=known.entries,

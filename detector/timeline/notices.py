@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from detector import documents
 from detector.report import wording
@@ -29,14 +29,24 @@ def notice(incident: Incident, kind: EntryKind) -> Notice:
     )
 
 
-def notices(entries: Iterable[Entry], incidents: Sequence[Incident]) -> list[Notice]:
+def notices(
+    entries: Iterable[Entry], incidents: Sequence[Incident], untold: Collection[str] = ()
+) -> list[Notice]:
     """One notice for every incident with an entry worth telling, in the order of the entries.
 
     Of several entries of one incident the opening gives the kind, otherwise the last one.
+
+    Args:
+        entries: what has changed.
+        incidents: as they are now.
+        untold: those that were kept silent; if one goes on, people hear of it as of a new one.
     """
     kinds: dict[str, EntryKind] = {}
     for entry in entries:
         if entry.kind in TOLD and kinds.get(entry.incident_id) != "opened":
             kinds[entry.incident_id] = entry.kind
+    for one in incidents:
+        if one.id in untold and one.status != "resolved":
+            kinds[one.id] = "opened"
     by_id = {incident.id: incident for incident in incidents}
     return [notice(by_id[one], kind) for one, kind in kinds.items() if one in by_id]
