@@ -27,6 +27,7 @@ from detector.commands import (
 )
 from detector.commands.parser import Parser
 from detector.errors import PushwakeError
+from detector.secrecy import veiled
 
 _COMMANDS = (run, serve, replay, demo, explain, mark, poll, proxies, signatures, lists)
 
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except PushwakeError as error:
-        sys.stderr.write(f"pushwake: {error}\n")
+        sys.stderr.write(f"pushwake: {veiled(str(error))}\n")
         return error.exit_code
     except BrokenPipeError:  # the reader of our output went away, which is its right
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

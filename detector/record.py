@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
 from detector import clock
 from detector.store import Step, Store
+from detector.timeline import Entry, Notice, notices
 from detector.worker import Worker
 from pipelines.batch import Batch
 from pipelines.source import Offsets
@@ -42,6 +44,10 @@ class Record:
 
     Attributes:
         resumed: whether there was an earlier state.
+        sizes: bytes of the state by part, at the last commit.
+        tell: whether people are to be told of what is found. A replay, and the past that a new
+            worker reads to learn from, tell nobody; timelines are written all the same. Once
+            telling begins, incidents that go on are told as if they had opened then.
     """
 
     def __init__(self, store: Store | None, worker: Worker, every_s: float) -> None:
@@ -51,21 +57,12 @@ class Record:
         self._committed_s = clock.monotonic_s()
         self._offsets: dict[tuple[str, int], int] = {}
         self.resumed = False
+        self.sizes: dict[str, int] = {}
+        self.tell = False
         self._kept: dict[str, Stateful] = {}
-
-    @property
-    def tell(self) -> bool:
-        """Whether people are to be told of what is found from now on.
-
-        A replay, and the past that a new worker reads to learn from, tell nobody; timelines are
-        written all the same. Once telling begins, incidents that go on are told as if they had
-        opened then.
-        """
-        return self._worker.chronicle.telling
-
-    @tell.setter
-    def tell(self, yes: bool) -> None:
-        self._worker.chronicle.telling = yes
+        self._notices: list[Notice] = []
+        worker.chronicle.heard = self._decide
+        self._rejected: dict[str, int] = {}
 
     def keep(self, name: str, part: Stateful) -> None:
         """Let the state of a part of the process live and return with the worker's."""
@@ -73,6 +70,7 @@ class Record:
 
     def resume(self) -> Offsets:
         """Restore the state of an earlier replay, if there is one; where to read on."""
+        self._heed()
         snapshot = self._store.load() if self._store else None
         if snapshot is None or not snapshot.states:
             return {}
@@ -106,11 +104,12 @@ class Record:
         """
         if self._store is None:
             return {}
-        self._worker.mark(self._store.marks(since=clock.now() - MARKS_KEPT))
+        self._heed()
         step = self._step()
         states = self._worker.snapshot()
         states |= {name: part.snapshot() for name, part in self._kept.items()}
         self._store.commit(replace(step, states=states, offsets=self._offsets))
+        self.sizes = {name: len(state) for name, state in states.items()}
         written, self._offsets = self._offsets, {}
         self._committed_s = clock.monotonic_s()
         return written
@@ -120,13 +119,49 @@ class Record:
         if self._store is not None:
             self._store.commit(self._step())
 
+    def _heed(self) -> None:
+        """Let the worker know what people announced and what they expect."""
+        if self._store is not None:
+            self._worker.mark(self._store.marks(since=clock.now() - MARKS_KEPT))
+            self._worker.book.expectations = self._store.wishes().expectations
+
     def _step(self) -> Step:
         """What is new since the last step, but for state and read positions."""
+        told, self._notices = self._notices, []
+        period = self._worker.period
         return Step(
             incidents=self._worker.incidents,
             windows=self._worker.windows,
             ledger=self._worker.ledger.take_rows(),
             entries=self._worker.chronicle.take(),
-            notices=self._worker.chronicle.take_notices(),
-            time=self._worker.period[1] if self._worker.period else None,
+            notices=told,
+            foreseen=self._worker.book.take_foreseen(),
+            details=self._worker.details.take(),
+            rejects=self._rejects(),
+            first=period[0] if period else None,
+            time=period[1] if period else None,
+        )
+
+    def _rejects(self) -> dict[str, int]:
+        """What was not understood since the last step, by reason."""
+        prefix = "reject/"
+        counts = self._worker.counts
+        total = {name: n for name, n in counts.items() if name.startswith(prefix)}
+        new = {name: n - self._rejected.get(name, 0) for name, n in total.items()}
+        self._rejected = total
+        return {name.removeprefix(prefix): n for name, n in new.items() if n}
+
+    def _decide(self, entries: Sequence[Entry]) -> None:
+        """Decide at the end of a bucket what of it is told, as all was then."""
+        if self._store is None or not self.tell:
+            return
+        if not entries and all(one.status == "resolved" for one in self._worker.book.incidents):
+            return
+        pending = {one.document.id for one in self._notices}
+        stored = self._store.told
+        self._notices += notices(
+            entries,
+            self._worker.incidents,
+            told=lambda asked: pending.intersection(asked) | stored(asked),
+            held=self._store.wishes().hold_back,
         )

@@ -89,6 +89,19 @@ class Signature:
     advice: str
 
 
+class Share(NamedTuple):
+    """What one service has of an incident."""
+
+    errors: float
+    requests: float
+    expected: float
+
+    @property
+    def excess(self) -> float:
+        """Errors beyond what the baselines expect; never negative."""
+        return max(0.0, self.errors - self.expected)
+
+
 @dataclass(slots=True)
 class Incident:
     """One cause, one incident: who, what, since when, how much, why."""
@@ -108,6 +121,7 @@ class Incident:
     exemplars: list[str] = field(default_factory=list)  # redacted lines
     last_alarm_at: datetime | None = None
     severity: Severity = "info"  # the worst that it has been
+    shares: dict[str, Share] = field(default_factory=dict)  # by destination
 
     @property
     def excess(self) -> float:

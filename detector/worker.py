@@ -20,6 +20,7 @@ from detector import moments as moment_log
 from detector import signatures
 from detector.attribution import Case, explain
 from detector.configure import formats_of
+from detector.details import DetailLog
 from detector.engine import Engine
 from detector.engine.series import Bucket
 from detector.exemplars import ExemplarLog
@@ -79,6 +80,7 @@ class Worker:
         self.moments = MomentLog(self._history)
         self.exemplars = ExemplarLog(settings.redaction, formats)
         self.chronicle = Chronicle()
+        self.details = DetailLog(timedelta(seconds=settings.report.context_s))
         self.counts: Counter[str] = Counter()
         self._roster = Roster()
         self.rejects = RejectLog()
@@ -239,7 +241,6 @@ class Worker:
             if incident.id in changed or incident.status != "resolved":
                 self.chronicle.look(end, incident)
         self.chronicle.note(end, changes)
-        self.chronicle.close(lambda: self.incidents)
         return changes
 
     def _is_due(self, incident: Incident, now: datetime) -> bool:
@@ -289,6 +290,7 @@ class Worker:
         incident.attribution = explain(case)
         incident.signature = signatures.match(incident, moments, windows, self._faults)
         incident.exemplars = self.exemplars.of(incident)
+        self.details.note(incident, case.history, moments)
         self._explained[incident.id] = self._now
 
     def _coverage(self, windows: Sequence[Window]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""``python -m lab up | scenario NAME | list | down``."""
+"""``python -m lab up | scenario NAME | story | list | down``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab.truth import NoEffectError
 
 def main() -> int:
     """Run one command."""
-    options = _parser().parse_args()
+    options = parser().parse_args()
     try:
         return int(options.run(options))
     except (LabError, NoEffectError, PartMissingError) as error:
@@ -24,9 +24,10 @@ def main() -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab", description=__import__("lab").__doc__)
-    verbs = parser.add_subparsers(metavar="COMMAND", required=True)
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="python -m lab", description=__import__("lab").__doc__)
+    verbs = top.add_subparsers(metavar="COMMAND", required=True)
     up = verbs.add_parser("up", help="start a mesh with traffic; it runs until `down`")
     up.set_defaults(run=console.up)
     up.add_argument("--foreground", action="store_true", help="stay, and stop at Ctrl-C")
@@ -36,9 +37,11 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(run=console.scenario)
     run.add_argument("names", nargs="+", metavar="NAME", choices=[*SCENARIOS, "all"])
     run.add_argument("--out", type=Path, default=Path("lab-out"), help="a folder for each scenario")
+    watched = verbs.add_parser("story", help="let one thing happen after the other, for good")
+    watched.set_defaults(run=console.story)
     named = verbs.add_parser("list", help="what can happen")
     named.set_defaults(run=console.show)
-    for verb in (up, run):
+    for verb in (up, run, watched):
         verb.add_argument("--layouts", nargs="+", default=["1.23", "json"], choices=LAYOUTS)
         verb.add_argument("--istio", default="1.31.2", help="version whose words istiod's log uses")
         verb.add_argument("--istiod-json", action="store_true", help="istiod logs JSON")
@@ -47,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("--seed", type=int, default=1)
         verb.add_argument("--kafka", metavar="HOST:PORT", help="ship to this broker, too")
         verb.add_argument("--topics", nargs=2, default=["istio-proxy", "istiod"])
-    return parser
+    return top
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from lab.parts import BUILD
 from lab.process import LabError
 from lab.running import Kafka, Lab, Options
 from lab.scenarios import SCENARIOS
+from lab.story import tell
 
 RUNNING = BUILD / "up.pid"
 STARTING_S, STOPPING_S = 60.0, 15.0
@@ -103,6 +105,14 @@ def scenario(given: argparse.Namespace) -> int:
             seen = ", ".join(f"{n} {flag} on {at}" for (at, flag), n in sorted(fault.seen.items()))
             print(f"{name}: {fault.id} ({fault.cause}), {label['start']}: {seen or 'no errors'}")
         print(f"{name}: {folder}", flush=True)
+    return 0
+
+
+def story(given: argparse.Namespace) -> int:
+    """Let one thing happen after the other, until told to stop."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with contextlib.suppress(KeyboardInterrupt):
+        tell(options(given))
     return 0
 
 

@@ -13,7 +13,7 @@ import msgspec
 from detector.engine import Engine
 from detector.engine.series import CONTROL_SIGNALS
 from detector.incidents.severity import severity, worse
-from detector.types import Attribution, Incident, Series, Verdict
+from detector.types import Attribution, Incident, Series, Share, Verdict
 
 WORSE = 2.0  # times the excess at the last notice
 BLIND_AT_MOST = timedelta(minutes=30)  # then the traffic is gone, not the data
@@ -151,14 +151,15 @@ class Case:
             for one in sorted({destination for destination, _ in sides})
         ]
         heard = [member for members in told for member in members]
-        edges: dict[tuple[str, str, str], float] = {}
-        for member in heard:
-            edge = member.series[:3]
-            edges[edge] = max(edges.get(edge, 0.0), member.requests)
         incident = self.incident
-        incident.errors = sum(member.errors for member in heard)
-        incident.expected = sum(member.expected for member in heard)
-        incident.requests = max(sum(edges.values()), incident.errors)
+        shares = [_share(members) for members in told]
+        incident.shares = {
+            members[0].series.destination: share
+            for members, share in zip(told, shares, strict=True)
+        }
+        incident.errors = sum(share.errors for share in shares)
+        incident.expected = sum(share.expected for share in shares)
+        incident.requests = sum(share.requests for share in shares)
         incident.upper = incident.expected + math.hypot(*(member.slack for member in heard))
         now = severity(incident.excess, incident.requests)
         incident.severity = worse(incident.severity, now)
@@ -172,3 +173,14 @@ class Case:
             return False
         self.noticed = excess
         return True
+
+
+def _share(members: list[Member]) -> Share:
+    """The sums of members that tell of one destination from one side."""
+    edges: dict[tuple[str, str, str], float] = {}
+    for member in members:
+        edge = member.series[:3]
+        edges[edge] = max(edges.get(edge, 0.0), member.requests)
+    errors = sum(member.errors for member in members)
+    expected = sum(member.expected for member in members)
+    return Share(errors, max(sum(edges.values()), errors), expected)

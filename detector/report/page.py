@@ -13,15 +13,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from importlib import resources
 
 import jinja2
-import vl_convert
 
 from detector.report import charts, phrases, wording
 from detector.report.chartdata import Span
 from detector.report.incident_view import ChartView, IncidentDetail, view
 from detector.report.table import ScoreRow
+from detector.report.templating import bundle, environment, template_text
 from detector.report.theme import config
 from detector.types import Incident, Window
 
@@ -65,7 +64,7 @@ def render(report: Report) -> str:
     found = [detail.incident for detail in report.incidents]
     largest = sorted(range(len(found)), key=lambda n: -found[n].excess)[:MAX_DETAILED]
     views = [view(report.incidents[n], report.windows, report.bucket_s) for n in sorted(largest)]
-    script = _template_text("report.js")
+    script = template_text("report.js")
     return (
         _environment()
         .get_template("report.html.j2")
@@ -86,10 +85,10 @@ def render(report: Report) -> str:
             shown_sources=[phrases.clean(source) for source in report.input.sources],
             timeline=_timeline(report, found),
             themes={"light": config("light"), "dark": config("dark")},
-            css=_template_text("report.css"),
-            bundle=_bundle(),
+            css=template_text("report.css"),
+            bundle=bundle(),
             script=script,
-            hashes=" ".join(_digest(text) for text in (_bundle(), script)),
+            hashes=" ".join(_digest(text) for text in (bundle(), script)),
         )
     )
 
@@ -122,33 +121,7 @@ def _timeline(report: Report, found: Sequence[Incident]) -> ChartView | None:
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("detector.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(phrases=phrases, wording=wording)
-    environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
-    return environment
-
-
-def _template_text(name: str) -> str:
-    return resources.files("detector.report").joinpath("templates", name).read_text("utf-8")
-
-
-@functools.cache
-def _bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script, from the chart library's own copy.
-
-    Raises:
-        ValueError: when the script could end its own element.
-    """
-    code = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    if "</script" in code.lower() or "<!--" in code:
-        raise ValueError("the chart library's script cannot stand inside a page")
-    return code
+    return environment("detector.report")
 
 
 def _digest(script: str) -> str:

@@ -118,6 +118,12 @@ def find_incidents(
     return [Told(documents.decode(text), revision) for text, revision in connection.execute(query)]
 
 
+def count_incidents(connection: sa.Connection, wanted: Wanted) -> int:
+    """How many incidents there are."""
+    query = sa.select(sa.func.count()).select_from(tables.incidents).where(*_conditions(wanted))
+    return connection.scalar(query) or 0
+
+
 def one_incident(connection: sa.Connection, incident_id: str) -> Told | None:
     """One incident; None if unknown."""
     table = tables.incidents

@@ -1,14 +1,37 @@
-"""How far the writer of a store has come."""
+"""How far the writer of a store has come, and whether there is one."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from detector.store import tables
 
 
+class Progress(NamedTuple):
+    """What a store tells of its writer."""
+
+    time: datetime | None  # event time up to which everything is decided
+    first: datetime | None  # event time at which judging began
+    lease_until: datetime | None  # until then its writer is held to be alive
+    rejects: int  # records that were not understood
+
+
 def event_time(connection: sa.Connection) -> datetime | None:
     """Event time up to which everything is decided; None before the first step."""
     return connection.scalar(sa.select(tables.progress.c.time))
+
+
+def read_progress(connection: sa.Connection) -> Progress:
+    """All of it, as of now."""
+    row = connection.execute(
+        sa.select(tables.progress.c.time, tables.progress.c.first)
+    ).one_or_none()
+    return Progress(
+        time=row.time if row else None,
+        first=row.first if row else None,
+        lease_until=connection.scalar(sa.select(tables.lease.c.expires_at)),
+        rejects=connection.scalar(sa.select(sa.func.sum(tables.rejects.c["count"]))) or 0,
+    )

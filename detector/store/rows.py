@@ -74,14 +74,14 @@ def add_rejects(connection: sa.Connection, counts: Mapping[str, int]) -> None:
             connection.execute(sa.insert(table).values(reason=reason, count=count))
 
 
-def count_step(connection: sa.Connection, time: datetime | None) -> None:
-    """One step more; ``time`` stays as it is when the step decided nothing new."""
+def count_step(
+    connection: sa.Connection, time: datetime | None, first: datetime | None = None
+) -> None:
+    """One step more; times stay as they are when the step decided nothing new."""
     table = tables.progress
-    values: dict[str, Any] = {"id": _ROW, "steps": table.c.steps + 1}
-    if time is not None:
-        values["time"] = time
-    if not _update(connection, table, values):
-        connection.execute(sa.insert(table).values(id=_ROW, steps=1, time=time))
+    known = {name: at for name, at in (("time", time), ("first", first)) if at is not None}
+    if not _update(connection, table, {"id": _ROW, "steps": table.c.steps + 1, **known}):
+        connection.execute(sa.insert(table).values(id=_ROW, steps=1, **known))
 
 
 def _update(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> bool:

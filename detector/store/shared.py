@@ -17,6 +17,9 @@ from detector.settings import StoreSettings
 from detector.store.database import READING, connect, our_errors
 from detector.store.migrate import is_current
 
+Connection = sa.Connection
+"""Under this name for those who pass one on and know no database."""
+
 
 class SharedStore:
     """A pool of connections to a store that a worker writes.

@@ -89,6 +89,7 @@ progress = Table(
     Column("id", sa.Integer, primary_key=True),  # one row
     Column("steps", sa.BigInteger, nullable=False),
     Column("time", Instant),  # event time up to which everything is decided
+    Column("first", Instant),  # event time at which judging began
 )
 
 lease = Table(

@@ -17,8 +17,7 @@ from detector.incidents.book import ChangeKind
 from detector.incidents.severity import rank
 from detector.report import wording
 from detector.report.phrases import percent
-from detector.timeline.entries import TOLD, Entry, EntryKind, Notice
-from detector.timeline.notices import notices
+from detector.timeline.entries import Entry, EntryKind
 from detector.types import Attribution, Incident, Severity, Signature
 
 _KINDS: dict[ChangeKind, EntryKind] = {
@@ -40,24 +39,21 @@ class _Known(msgspec.Struct):
 
 
 class Chronicle:
-    """The timelines' writer; entries and notices wait in it until they are taken for the store.
+    """The timelines' writer; entries wait in it until they are taken for the store.
 
     Attributes:
-        telling: whether notices are made. Each is made at the end of its bucket, as all was then:
-            what is told does not depend on when the store is written. Once telling begins, an
-            incident that goes on is told as if it had opened then.
+        heard: called at the end of every bucket with its entries. Who decides there what is told
+            decides the same however buckets are spread over commits.
     """
 
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
         self._entries: list[Entry] = []
-        self._fresh: list[Entry] = []  # of the bucket under way
-        self._notices: list[Notice] = []
-        self._untold: set[str] = set()  # incidents of which something was not told
-        self.telling = False
+        self._fresh = 0  # entries of the bucket under way
+        self.heard: Callable[[Sequence[Entry]], None] = lambda _: None
 
     def note(self, now: datetime, changes: Sequence[Change]) -> None:
-        """Write down changes of the book, after their incidents were explained.
+        """End a bucket: write down the book's changes, after their incidents were explained.
 
         Args:
             now: event time, the end of the bucket.
@@ -65,6 +61,8 @@ class Chronicle:
         """
         for change in changes:
             self._add(now, _KINDS[change.kind], change.incident, change.reason)
+        fresh, self._fresh = self._fresh, 0
+        self.heard(self._entries[len(self._entries) - fresh :])
 
     def look(self, now: datetime, incident: Incident) -> None:
         """Write down what else has changed of an incident since its last entry."""
@@ -77,46 +75,22 @@ class Chronicle:
         if _cause(incident) != known.cause:
             self._add(now, "cause", incident, _named(incident.attribution, incident.signature))
 
-    def close(self, incidents: Callable[[], Sequence[Incident]]) -> None:
-        """End a bucket.
-
-        Args:
-            incidents: gives them as they are told; asked only when there is something to tell.
-        """
-        fresh, self._fresh = self._fresh, []
-        self._entries += fresh
-        changed = {entry.incident_id for entry in fresh if entry.kind in TOLD}
-        if not self.telling:
-            self._untold |= changed
-        elif changed or self._untold:
-            self._notices += notices(fresh, incidents(), self._untold)
-            self._untold.clear()
-
-    def take_notices(self) -> list[Notice]:
-        """The notices since the last call, in the order of their making."""
-        taken, self._notices = self._notices, []
-        return taken
-
     def take(self) -> list[Entry]:
         """The entries since the last call, in the order of their writing."""
-        taken, self._entries = [*self._entries, *self._fresh], []
-        self._fresh = []
+        taken, self._entries, self._fresh = self._entries, [], 0
         return taken
 
     def forget(self, known: Collection[str]) -> None:
         """Drop what is kept of incidents that are not ``known`` any more."""
         self._known = {one: what for one, what in self._known.items() if one in known}
-        self._untold.intersection_update(known)
 
     def snapshot(self) -> bytes:
         """All that later entries depend on; entries not yet taken are no part of it."""
-        return msgspec.msgpack.encode((self._known, self._untold))
+        return msgspec.msgpack.encode(self._known)
 
     def restore(self, data: bytes) -> None:
         """Take over a snapshot."""
-        self._known, self._untold = msgspec.msgpack.decode(
-            data, type=tuple[dict[str, _Known], set[str]]
-        )
+        self._known = msgspec.msgpack.decode(data, type=dict[str, _Known])
 
     def _add(self, now: datetime, kind: EntryKind, incident: Incident, text: str) -> None:
         known = self._known.setdefault(incident.id, _Known(0, incident.severity, _cause(incident)))
@@ -126,7 +100,8 @@ class Chronicle:
         if kind == "cause":
             known.cause = _cause(incident)
         told = incident.attribution
-        self._fresh.append(
+        self._fresh += 1
+        self._entries.append(
             Entry(
                 incident_id=incident.id,
                 number=known.entries,

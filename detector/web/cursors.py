@@ -52,8 +52,13 @@ def decode(request: Request, token: str | None, kind: type[P]) -> P | None:
 
 def next_link(request: Request, token: str) -> str:
     """The Link header that names the next page."""
+    return f'<{next_page(request, token)}>; rel="next"'
+
+
+def next_page(request: Request, token: str) -> str:
+    """The address of the next page."""
     url = request.url.include_query_params(**{PAGE_TOKEN: token})
-    return f'<{url.path}?{url.query}>; rel="next"'
+    return f"{url.path}?{url.query}"
 
 
 def _question(request: Request) -> str:

@@ -5,37 +5,44 @@ from __future__ import annotations
 import fnmatch
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from tests.deploy.manifests import BINARIES, ROOT
 
-DOCKERFILE = (ROOT / "Dockerfile").read_text()
+IMAGE = ROOT / "Dockerfile"
+MESH = ROOT / "deploy" / "compose" / "mesh.Dockerfile"
 PIN = re.compile(r"^([a-z0-9._-]+)==(\S+)", re.MULTILINE)
 
 
-def instructions(name: str) -> list[str]:
-    joined = DOCKERFILE.replace("\\\n", " ")
+def instructions(name: str, path: Path = IMAGE) -> list[str]:
+    joined = path.read_text().replace("\\\n", " ")
     return re.findall(rf"^{name}\s+(.+)$", joined, re.MULTILINE)
 
 
-def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
-    command = [str(BINARIES / "hadolint"), "--failure-threshold", "style", str(ROOT / "Dockerfile")]
+def copied() -> list[tuple[Path, str]]:
+    """Recipe and source of everything that is copied into an image."""
+    return [
+        (path, part)
+        for path in (IMAGE, MESH)
+        for line in instructions("COPY", path)
+        if not line.startswith("--from")
+        for part in line.split()[:-1]
+    ]
+
+
+@pytest.mark.parametrize("path", [IMAGE, MESH], ids=lambda path: str(path.name))
+def test_hadolint_finds_nothing_in_the_recipe(path: Path) -> None:
+    command = [str(BINARIES / "hadolint"), "--failure-threshold", "style", str(path)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout) == (0, "")
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        part
-        for line in instructions("COPY")
-        if not line.startswith("--from")
-        for part in line.split()[:-1]
-    ],
-)
-def test_what_is_copied_exists_and_is_let_through_by_dockerignore(source: str) -> None:
-    patterns = (ROOT / ".dockerignore").read_text().split()
+@pytest.mark.parametrize(("path", "source"), copied())
+def test_what_is_copied_exists_and_is_let_through_by_dockerignore(path: Path, source: str) -> None:
+    own = path.with_name(f"{path.name}.dockerignore")
+    patterns = (own if own.exists() else ROOT / ".dockerignore").read_text().split()
     let_through = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
     assert patterns[0] == "*"
     assert (ROOT / source).exists()

@@ -1,0 +1,7 @@
+"""The pages that people look at, rendered here from what the worker published."""
+
+from __future__ import annotations
+
+from detector.web.pages.routes import router
+
+__all__ = ["router"]

@@ -1,0 +1,131 @@
+"""What the first page shows, read in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from detector.report import charts, phrases
+from detector.report.chartdata import Span
+from detector.report.incident_view import ChartView
+from detector.settings import Settings
+from detector.store.impact import costs_of
+from detector.store.incident_index import Told, Wanted, count_incidents, find_incidents
+from detector.store.shared import Connection
+from detector.store.window_rows import find_windows, one_window
+from detector.types import Incident, Status, Window
+from detector.web.pages.pulse import Pulse, take_pulse
+from detector.web.pages.restored import incident_of
+
+LIVE: tuple[Status, ...] = ("open", "worsening", "recovering")
+SHOWN = 20  # live incidents
+LATELY = 5  # incidents that are over
+GOING = 4  # reconciliations under way
+DRAWN = 100  # incidents and windows in the chart
+PERIODS = tuple(timedelta(minutes=n) for n in (10, 60, 360, 1_440))
+"""Lengths that the chart may have: the shortest that holds what happened last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """A window with what it has come to."""
+
+    window: Window
+    excess: float  # errors beyond expectation in incidents that followed it
+
+    @property
+    def done(self) -> int:
+        """Proxies that took on the new configuration."""
+        return len(self.window.reconciled)
+
+    @property
+    def expected(self) -> int:
+        """Proxies that should, as far as known."""
+        return max(self.window.expected, self.done)
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The state of the mesh."""
+
+    pulse: Pulse
+    live: list[Incident]
+    live_count: int
+    day_count: int
+    worst: Incident | None  # of the live ones, with its window's proxies
+    recent: list[Incident]
+    going: list[Reconciliation]
+    more_going: bool
+    last: Reconciliation | None
+    timeline: ChartView | None
+    period: str
+
+
+def read_overview(connection: Connection, settings: Settings) -> Overview:
+    """The state of the mesh as of the last step."""
+    pulse = take_pulse(connection, settings)
+    live = find_incidents(connection, Wanted(status=LIVE), limit=SHOWN)
+    recent = find_incidents(connection, Wanted(status=("resolved",)), limit=LATELY)
+    going = find_windows(connection, open_now=True, limit=GOING + 1)
+    last = find_windows(connection, limit=1)
+    timeline, period = _timeline(connection, pulse)
+    return Overview(
+        pulse=pulse,
+        live=[incident_of(one.document) for one in live],
+        live_count=count_incidents(connection, Wanted(status=LIVE)),
+        day_count=count_incidents(connection, Wanted(since=pulse.as_of - timedelta(days=1))),
+        worst=_worst(connection, live),
+        recent=[incident_of(one.document) for one in recent],
+        going=reconciliations(connection, going[:GOING]),
+        more_going=len(going) > GOING,
+        last=next(iter(reconciliations(connection, last)), None),
+        timeline=timeline,
+        period=period,
+    )
+
+
+def reconciliations(connection: Connection, windows: Sequence[Window]) -> list[Reconciliation]:
+    """Windows with what they cost."""
+    costs: dict[str, float] = {}
+    for cost in costs_of(connection, [one.id for one in windows]):
+        costs[cost.window_id] = costs.get(cost.window_id, 0.0) + cost.excess
+    return [Reconciliation(one, costs.get(one.id, 0.0)) for one in windows]
+
+
+def _worst(connection: Connection, live: Sequence[Told]) -> Incident | None:
+    told = max(live, key=lambda one: one.document.excess, default=None)
+    if told is None:
+        return None
+    window = told.document.attribution.window
+    return incident_of(told.document, one_window(connection, window.id) if window else None)
+
+
+def _timeline(connection: Connection, pulse: Pulse) -> tuple[ChartView | None, str]:
+    """The last hours at a glance; nothing when nothing happened in them."""
+    end = pulse.as_of
+    since = end - PERIODS[-1]
+    found = find_incidents(connection, Wanted(since=since), limit=DRAWN)
+    windows = find_windows(connection, since=since, limit=DRAWN)
+    if not found and not windows:
+        return None, ""
+    starts = [one.document.started_at for one in found] + [one.started_at for one in windows]
+    length = _period(end - max(starts))
+    span = Span(max(end - length, pulse.since or end - length), end, 10)
+    drawn = charts.timeline(
+        [incident_of(one.document) for one in found if _within(one, span.start)],
+        [one for one in windows if (one.ended_at or end) >= span.start],
+        span,
+    )
+    view = ChartView(drawn.title, drawn.spec, "", None)
+    return view, f"The last {phrases.duration(span.end - span.start)}"
+
+
+def _period(age: timedelta) -> timedelta:
+    """The shortest length that reaches back a little further than ``age``."""
+    return next((one for one in PERIODS if one >= 1.2 * age), PERIODS[-1])
+
+
+def _within(told: Told, start: datetime) -> bool:
+    end = told.document.ended_at
+    return end is None or end >= start
