@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -190,3 +191,12 @@ def test_the_config_map_is_named_after_its_content_so_that_a_change_restarts_the
         if volume["name"] == "settings"
     ]
     assert mounted == settings["metadata"]["name"]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_images_name_is_given_in_one_place(overlay: str) -> None:
+    (kustomization,) = documents(KUBERNETES / overlay / "kustomization.yaml")
+    (image,) = kustomization["images"]
+    built = {one.container["image"] for one in processes(kustomized(overlay))}
+    assert built == {f"{image['newName']}:{image['newTag']}"}
+    assert image["newTag"] == version("pushwake")
