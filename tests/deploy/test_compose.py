@@ -177,8 +177,6 @@ def test_broker_topics_worker_and_web_process_together_tell_of_an_incident(tmp_p
 
 @pytest.mark.parametrize("name", PROCESSES)
 def test_the_command_of_every_service_is_one_of_pushwake(name: str) -> None:
-    if name == "notify" and name not in commands():
-        pytest.skip("pushwake notify is not part of this version yet")
     assert name in commands()
     assert service(name)["command"] == [name, "--config", "/etc/pushwake/pushwake.toml"]
 

@@ -164,6 +164,8 @@ def test_the_settings_load_in_the_surroundings_of_the_container(process: Process
     settings = load(SETTINGS, environment(process, SECRETS))
     assert settings.web.host == "0.0.0.0"
     assert settings.web.port == 8080
+    assert (settings.notify.host, settings.notify.port) == ("0.0.0.0", 9471)
+    assert (settings.run.host, settings.run.port) == ("", 9470)
     if process.workload["kind"] == "StatefulSet":
         assert settings.store.url == "sqlite:////var/lib/pushwake/pushwake.db"
     else:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import time
 import urllib.request
 from pathlib import Path
 
+import httpx
 import pytest
 
 from detector.store import Store
+from tests.deploy.composition import wait_for_port
 from tests.deploy.manifests import (
     BINARIES,
     KUBERNETES,
     Process,
-    commands,
     documents,
     environment,
     processes,
 )
+from tests.parts.kafka import free_port
 
+READY_S = 20.0
 STATEFUL = processes(documents(KUBERNETES / "single" / "statefulset.yaml"))
 SETTINGS = KUBERNETES / "base" / "pushwake.toml"
 MOUNTED = "/etc/pushwake/pushwake.toml"
@@ -43,8 +47,6 @@ def surroundings(process: Process, folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("process", STATEFUL, ids=lambda one: str(one.name))
 def test_every_command_of_a_container_is_one_of_pushwake(process: Process) -> None:
-    if process.name == "notify" and "notify" not in commands():
-        pytest.skip("pushwake notify is not part of this version yet")
     command = [*command_of(process), "--help"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert run.returncode == 0, run.stderr
@@ -81,3 +83,27 @@ def test_the_web_process_answers_beyond_loopback_and_ends_in_good_order(tmp_path
         finally:
             running.send_signal(signal.SIGTERM)
         assert running.wait(25) in (0, -signal.SIGTERM)  # uvicorn dies of the signal it obeyed
+
+
+def test_the_notifier_is_ready_with_no_channel_and_ends_in_good_order(tmp_path: Path) -> None:
+    process, port = named("notify"), free_port()
+    told = surroundings(process, tmp_path) | {"PUSHWAKE_NOTIFY__PORT": str(port)}
+    Store.open(told["PUSHWAKE_STORE__URL"]).close()
+    with subprocess.Popen(command_of(process), env=told) as running:
+        try:
+            wait_for_port(port, running)
+            probed = process.container
+            for probe in ("livenessProbe", "readinessProbe"):
+                path = probed[probe]["httpGet"]["path"]
+                assert answer(f"http://127.0.0.1:{port}{path}") == 200
+        finally:
+            running.send_signal(signal.SIGTERM)
+        assert running.wait(25) == 0
+
+
+def answer(address: str) -> int:
+    """The status of the answer, once it is 200 or a while has passed."""
+    deadline = time.monotonic() + READY_S
+    while (status := httpx.get(address).status_code) != 200 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return status
