@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from detector import clock
+from detector.conditions import Condition
 from detector.store import Step, Store
 from detector.timeline import Entry, Notice, notices
 from detector.types import Incident
@@ -32,6 +33,7 @@ class Record:
 
     Attributes:
         resumed: whether there was an earlier state.
+        conditions: of the input, to be written with the next step.
         sizes: bytes of the state by part, at the last commit.
         tell: whether people are to be told of what is found. A replay, and the past that a new
             worker reads to learn from, tell nobody; timelines are written all the same. Once
@@ -46,6 +48,7 @@ class Record:
         self._offsets: dict[tuple[str, int], int] = {}
         self.resumed = False
         self.sizes: dict[str, int] = {}
+        self.conditions: Sequence[Condition] = ()
         self.tell = False
         self._rejected: dict[str, int] = {}
 
@@ -64,6 +67,10 @@ class Record:
         snapshot = self._store.load() if self._store else None
         if snapshot is not None and "bank" in snapshot.states:
             self._worker.engine.restore(snapshot.states["bank"])
+
+    def open_conditions(self) -> list[Condition]:
+        """What was wrong with the input when the last process ended."""
+        return self._store.conditions() if self._store else []
 
     def stage(self, batch: Batch) -> None:
         """Note that a batch is in the worker's state, to be committed with the next step."""
@@ -92,6 +99,7 @@ class Record:
         step = self._step()
         states = self._worker.snapshot()
         self._store.commit(replace(step, states=states, offsets=self._offsets))
+        self.conditions = ()
         self.sizes = {name: len(state) for name, state in states.items()}
         written, self._offsets = self._offsets, {}
         self._committed_s = clock.monotonic_s()
@@ -115,6 +123,7 @@ class Record:
         return Step(
             incidents=incidents,
             windows=self._worker.windows,
+            conditions=self.conditions,
             ledger=self._worker.ledger.take_rows(),
             entries=entries,
             notices=self._notices(entries, incidents),

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from detector import clock
 from detector.live.facts import facts_of
+from detector.live.health import Health
 from detector.live.metrics import Metrics
 from detector.live.status import Phase, Status
 from detector.live.watermarks import Partition, Reading, Watermarks
@@ -108,6 +109,7 @@ class Live:
         self._delayed: set[str] = set()  # incidents whose delay is counted
         self._now = now
         self._marks = Watermarks()
+        self._health = Health(worker, status, settings.run.ready_behind_s, now=now)
         self._judged = NEVER
         self._closing = timedelta(seconds=worker.bucket_s + settings.detection.lateness_s)
         self._renew_s = settings.store.lease_s * RENEW_SHARE
@@ -124,7 +126,9 @@ class Live:
             StoreError: the store cannot be written.
             SourceError: the source cannot be read.
         """
-        self._source.seek(self._record.resume())
+        offsets = self._record.resume()
+        self._source.seek(offsets)
+        self._health.resume(offsets, self._record.open_conditions())
         self._phase("learning")
         while not stop.is_set():
             self.turn()
@@ -142,7 +146,8 @@ class Live:
             self._judged = watermark
         self._look()
         waited = clock.monotonic_s() - self._committed_s
-        if waited >= self._commit_s and self._since_commit:
+        self._health.look(self._readings())
+        if waited >= self._commit_s and (self._since_commit or self._health.is_news):
             self._commit()
         elif clock.monotonic_s() - self._renewed_s >= self._renew_s:
             self._record.renew()
@@ -152,6 +157,9 @@ class Live:
         time = self._worker.add(batch)
         if time is not None:
             self._marks.heard((batch.topic, batch.partition), time, self._now())
+        at_end = self._source.caught_up(batch.topic, batch.partition)
+        newest = ((one.proxy, one.time) for one in self._worker.roster.heard)
+        self._health.hear(batch, newest, at_end=at_end)
         self._record.stage(batch)
         self._since_commit += len(batch.values)
         self._status.records += len(batch.values)
@@ -187,6 +195,7 @@ class Live:
         start = clock.monotonic_s()
         furthest = self._marks.furthest
         self._record.tell = furthest is not None and self._now() - furthest <= NEWS
+        self._record.conditions = self._health.take()
         offsets = self._record.commit()
         end = clock.monotonic_s()
         self._metrics.commits.observe(end - start)
@@ -199,7 +208,7 @@ class Live:
 
     def _measure(self) -> None:
         """Count what there is, and how late new incidents are told."""
-        self._status.facts = facts_of(self._worker, self._record.sizes)
+        self._status.facts = facts_of(self._worker, self._record.sizes, self._health.open)
         incidents = {one.id: one for one in self._worker.book.incidents}
         if self._status.phase == "live":
             for new in incidents.keys() - self._delayed:

@@ -10,6 +10,7 @@ import os
 import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -20,6 +21,9 @@ WRITER = 1
 NOTIFIER = 2
 """Rows of the table: one a role, so that a store has one worker and one notifier."""
 
+NOBODY = ""
+"""Owner of a lease that was let go of; one that ran out keeps the name of who had it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -29,6 +33,20 @@ class Lease:
     epoch: int
     length: timedelta
     role: int = WRITER
+
+
+class Holder(NamedTuple):
+    """Who has the lease, as it stands in the store."""
+
+    owner: str
+    epoch: int
+    expires_at: datetime
+
+
+def holder(connection: sa.Connection) -> Holder | None:
+    """Who writes, or wrote last; None when nobody ever did."""
+    row = connection.execute(sa.select(lease).where(lease.c.id == WRITER)).one_or_none()
+    return None if row is None else Holder(row.owner, row.epoch, row.expires_at)
 
 
 def this_process() -> str:
@@ -86,7 +104,7 @@ def renew(connection: sa.Connection, held: Lease, *, now: datetime, where: str) 
 
 def release(connection: sa.Connection, held: Lease, *, now: datetime) -> None:
     """Let the next one in at once; without effect when the lease is lost already."""
-    connection.execute(_mine(held).values(expires_at=now))
+    connection.execute(_mine(held).values(owner=NOBODY, expires_at=now))
 
 
 def _mine(held: Lease) -> sa.Update:

@@ -28,11 +28,14 @@ class WorkerProcess:
     """A worker with settings of its own, its log read line by line."""
 
     def __init__(
-        self, *flags: str, environment: Mapping[str, str] | None = None, **settings: object
+        self,
+        settings: Mapping[str, object],
+        *flags: str,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         command = [sys.executable, "-m", "detector.cli", "run", *flags]
         for name, value in settings.items():
-            command += ["--set", f"{name.replace('__', '.')}={value}"]
+            command += ["--set", f"{name}={value}"]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
