@@ -15,7 +15,7 @@ from datetime import datetime
 from kafka import KafkaConsumer, TopicPartition, errors
 from kafka.structs import OffsetAndMetadata
 
-from pipelines.batch import Batch, Kind
+from pipelines.batch import Batch, Kind, gaps
 from pipelines.kafka.connection import Connection, our_errors
 from pipelines.kafka.topics import Topics, beginnings
 from pipelines.source import Loss, Offsets
@@ -246,6 +246,7 @@ class KafkaSource:
                     next_offset=following,
                     values=[record.value for record in records],
                     kind=state.kind,
+                    offsets=gaps([record.offset for record in records], state.next_offset),
                 )
             )
             state.next_offset = following
