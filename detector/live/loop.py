@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from threading import Event
 from typing import Protocol
@@ -78,8 +78,8 @@ class LiveSource(Protocol):
 class Letters(Protocol):
     """Where records go that were not understood: `pipelines.kafka.DeadLetters`."""
 
-    def send(self, letters: Iterable[DeadLetter], /) -> int:
-        """Send them, some time before `flush` returns; how many they were."""
+    def send(self, letters: Sequence[DeadLetter], /) -> None:
+        """Send them, some time before `flush` returns."""
         ...
 
     def flush(self) -> None:
@@ -187,18 +187,18 @@ class Live:
         if self._letters is None or rejects.is_empty():
             return
         reasons = dict(zip(rejects["ordinal"], rejects["reason"], strict=True))
-        self._metrics.dead_letters.inc(
-            self._letters.send(
-                DeadLetter(
-                    batch.values[ordinal],
-                    reason,
-                    batch.topic,
-                    batch.partition,
-                    batch.offset(ordinal),
-                )
-                for ordinal, reason in reasons.items()
+        letters = [
+            DeadLetter(
+                value=batch.values[ordinal],
+                reason=reason,
+                topic=batch.topic,
+                partition=batch.partition,
+                offset=batch.offset(ordinal),
             )
-        )
+            for ordinal, reason in reasons.items()
+        ]
+        self._letters.send(letters)
+        self._metrics.dead_letters.inc(len(letters))
 
     def _readings(self) -> dict[Partition, Reading]:
         return {

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from kafka import KafkaProducer, errors
+from kafka.producer.future import FutureRecordMetadata
 
 from pipelines.kafka.connection import Connection, our_errors
 from pipelines.source import SourceError
@@ -43,10 +44,12 @@ class DeadLetters:
         self._topic = topic
         self._timeout_s = timeout_s
         self._servers = connection.bootstrap_servers
-        self._under_way: list[tuple[DeadLetter, Any]] = []
+        self._under_way: list[tuple[DeadLetter, FutureRecordMetadata]] = []
         with our_errors(self._servers):
             self._producer = KafkaProducer(
                 acks="all",
+                enable_idempotence=False,  # with it, one letter that is too large ends the client
+                max_in_flight_requests_per_connection=1,
                 compression_type="lz4",
                 linger_ms=50,
                 max_block_ms=round(timeout_s * 1000),
@@ -54,19 +57,17 @@ class DeadLetters:
                 **connection.options(),
             )
 
-    def send(self, letters: Iterable[DeadLetter]) -> int:
-        """Hand letters to the client, which sends them in the background; how many they were.
+    def send(self, letters: Sequence[DeadLetter]) -> None:
+        """Hand letters to the client, which sends them in the background.
 
         Raises:
             SourceError: the brokers do not take them.
         """
-        number = 0
         with our_errors(self._servers):
-            for number, letter in enumerate(letters, start=1):
+            for letter in letters:
                 self._under_way.append((letter, self._put(letter, LIMIT_BYTES)))
                 if len(self._under_way) >= WAITING:
                     self.flush()
-        return number
 
     def flush(self) -> None:
         """Wait until the brokers have all letters.
@@ -80,14 +81,17 @@ class DeadLetters:
         with our_errors(self._servers):
             self._producer.flush(timeout=self._timeout_s)
             again = [self._put(letter, SHORT_BYTES) for letter, told in under_way if _large(told)]
-            for told in [told for _, told in under_way if not _large(told)] + again:
-                told.get(timeout=self._timeout_s)
+            if again:
+                self._producer.flush(timeout=self._timeout_s)
+            for told in [*(told for _, told in under_way if not _large(told)), *again]:
+                if told.exception is not None:
+                    raise told.exception
 
     def close(self) -> None:
         """Send what is left and let go of the connections; may be called twice."""
         self._producer.close(timeout=self._timeout_s)
 
-    def _put(self, letter: DeadLetter, limit: int) -> Any:
+    def _put(self, letter: DeadLetter, limit: int) -> FutureRecordMetadata:
         value = letter.value or b""  # a tombstone would delete its letter in a compacted topic
         origin = f"{letter.topic}/{letter.partition}/{letter.offset}"
         headers = [
@@ -103,7 +107,7 @@ class DeadLetters:
         )
 
 
-def _large(told: Any) -> bool:
+def _large(told: FutureRecordMetadata) -> bool:
     """Whether a broker refused a letter for its size."""
     if not told.is_done:
         raise SourceError(
