@@ -27,6 +27,7 @@ from detector.commands import (
     series,
     serve,
     signatures,
+    traffic,
 )
 from detector.commands.parser import Parser
 from detector.errors import PushwakeError
@@ -34,7 +35,7 @@ from detector.secrecy import veiled
 
 _COMMANDS = (
     run, serve, notify, learn, replay, demo, explain, mark,
-    poll, proxies, series, signatures, lists,
+    poll, proxies, series, signatures, traffic, lists,
 )  # fmt: skip
 
 _EXAMPLES = """\

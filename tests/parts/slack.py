@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -49,6 +49,7 @@ class FakeSlack:
     files: list[dict[str, Any]] = field(default_factory=list)
     fault: Callable[[Call], Fault | None] = lambda _: None
     taken: threading.Event = field(default_factory=threading.Event)
+    heard: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -157,17 +158,17 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(200, "OK - 1")
             return
         self.slack.calls.append(call)
+        self.slack.heard.set()
         fault = self.slack.fault(call)
-        if fault is not None:
-            time.sleep(fault.slow_s)
         status, answer = (0, "") if fault and not fault.taken else self.slack.answer(call)
         if fault is not None:
+            time.sleep(fault.slow_s)
             call.status = fault.status
             if not fault.status:
                 self.close_connection = True
                 self.connection.close()
                 return
-            headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after else {}
+            headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
             self._reply(fault.status, fault.body or "fault", headers)
             return
         call.status = status
@@ -187,8 +188,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _reply(self, status: int, body: str, headers: dict[str, str] | None = None) -> None:
         data = body.encode()
+        with suppress(OSError):  # whoever asked may have been killed
+            self._write(status, data, headers or {})
+
+    def _write(self, status: int, data: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
-        for name, value in (headers or {}).items():
+        for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Type", "application/json; charset=utf-8")
         self.send_header("Content-Length", str(len(data)))
