@@ -18,6 +18,7 @@ from detector.record import Record
 from detector.settings import Settings
 from detector.worker import NEVER, Worker
 from pipelines.batch import Batch
+from pipelines.kafka import DeadLetter
 from pipelines.source import Loss, Offsets
 
 NEWS = timedelta(minutes=15)
@@ -74,6 +75,18 @@ class LiveSource(Protocol):
         ...
 
 
+class Letters(Protocol):
+    """Where records go that were not understood: `pipelines.kafka.DeadLetters`."""
+
+    def send(self, letters: Sequence[DeadLetter], /) -> None:
+        """Send them, some time before `flush` returns."""
+        ...
+
+    def flush(self) -> None:
+        """Return when all are safe."""
+        ...
+
+
 class Live:
     """Runs a worker on a source until told to stop.
 
@@ -87,6 +100,7 @@ class Live:
         settings: the whole tree.
         status: kept up for probes and metrics.
         metrics: counts what happens.
+        letters: where records go that were not understood, if anywhere.
         now: the clock.
     """
 
@@ -99,6 +113,7 @@ class Live:
         *,
         status: Status,
         metrics: Metrics,
+        letters: Letters | None = None,
         now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._source = source
@@ -106,6 +121,7 @@ class Live:
         self._record = record
         self._status = status
         self._metrics = metrics
+        self._letters = letters
         self._delayed: set[str] = set()  # incidents whose delay is counted
         self._now = now
         self._marks = Watermarks()
@@ -160,9 +176,29 @@ class Live:
         at_end = self._source.caught_up(batch.topic, batch.partition)
         newest = ((one.proxy, one.time) for one in self._worker.roster.heard)
         self._health.hear(batch, newest, at_end=at_end)
+        self._bury(batch)
         self._record.stage(batch)
         self._since_commit += len(batch.values)
         self._status.records += len(batch.values)
+
+    def _bury(self, batch: Batch) -> None:
+        """Send what was not understood to where it can be looked at, before it is committed."""
+        rejects = self._worker.rejects.newest
+        if self._letters is None or rejects.is_empty():
+            return
+        reasons = dict(zip(rejects["ordinal"], rejects["reason"], strict=True))
+        letters = [
+            DeadLetter(
+                value=batch.values[ordinal],
+                reason=reason,
+                topic=batch.topic,
+                partition=batch.partition,
+                offset=batch.offset(ordinal),
+            )
+            for ordinal, reason in reasons.items()
+        ]
+        self._letters.send(letters)
+        self._metrics.dead_letters.inc(len(letters))
 
     def _readings(self) -> dict[Partition, Reading]:
         return {
@@ -195,6 +231,8 @@ class Live:
         start = clock.monotonic_s()
         furthest = self._marks.furthest
         self._record.tell = furthest is not None and self._now() - furthest <= NEWS
+        if self._letters is not None:
+            self._letters.flush()
         self._record.conditions = self._health.take()
         offsets = self._record.commit()
         end = clock.monotonic_s()

@@ -15,7 +15,7 @@ from datetime import datetime
 from kafka import KafkaConsumer, TopicPartition, errors
 from kafka.structs import OffsetAndMetadata
 
-from pipelines.batch import Batch, Kind
+from pipelines.batch import Batch, Kind, gaps
 from pipelines.kafka.connection import Connection, our_errors
 from pipelines.kafka.topics import Topics, beginnings
 from pipelines.source import Loss, Offsets
@@ -237,18 +237,18 @@ class KafkaSource:
         for one, records in answer.items():
             state = self._partitions[one]
             state.heard_s = now
-            following = records[-1].offset + 1
             self._ready.append(
                 Batch(
                     topic=one.topic,
                     partition=one.partition,
                     first_offset=state.next_offset,
-                    next_offset=following,
+                    next_offset=records[-1].offset + 1,
                     values=[record.value for record in records],
                     kind=state.kind,
+                    offsets=gaps([record.offset for record in records], state.next_offset),
                 )
             )
-            state.next_offset = following
+            state.next_offset = records[-1].offset + 1
 
     def _go_on(self, one: TopicPartition, offset: int, reason: str) -> None:
         """Leave out what lies before ``offset``, and say so."""
