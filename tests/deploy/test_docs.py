@@ -17,6 +17,7 @@ from detector.settings import StoreSettings, describe
 from detector.store import Store
 from detector.store.reading import reading
 from detector.store.tables import lease
+from tests.deploy import routes
 from tests.deploy.manifests import ROOT, commands
 
 DOCS = ROOT / "docs"
@@ -47,6 +48,13 @@ def test_the_reference_of_settings_is_that_of_this_version() -> None:
 def test_every_setting_is_named_with_its_default() -> None:
     text = (DOCS / "settings.md").read_text()
     assert [one.key for one in describe() if f"| `{one.key}` | `" not in text] == []
+
+
+def test_the_page_of_routes_is_that_of_this_version() -> None:
+    text = (DOCS / "routes.md").read_text()
+    assert text == routes.page(), "run: python -m tests.deploy.routes > docs/routes.md"
+    assert len(routes.served()) > 15
+    assert [one for one in routes.served() if f"`{one.path}`" not in text or not one.help] == []
 
 
 def test_every_command_is_named() -> None:
