@@ -156,6 +156,7 @@ def test_broker_topics_worker_and_web_process_together_tell_of_an_incident(tmp_p
             wait_for_port(probes, working)
             assert health("run", probes) == 0
             wait_for_port(web, serving)
+            assert health("serve", web) == 0
             deadline = time.monotonic() + WAIT_S
             while not (found := incidents(web)) and time.monotonic() < deadline:
                 time.sleep(0.5)
