@@ -16,20 +16,27 @@ from importlib.metadata import version
 from detector.commands import (
     demo,
     explain,
+    learn,
     lists,
     mark,
+    notify,
     poll,
     proxies,
     replay,
     run,
+    series,
     serve,
     signatures,
+    traffic,
 )
 from detector.commands.parser import Parser
 from detector.errors import PushwakeError
 from detector.secrecy import veiled
 
-_COMMANDS = (run, serve, replay, demo, explain, mark, poll, proxies, signatures, lists)
+_COMMANDS = (
+    run, serve, notify, learn, replay, demo, explain, mark,
+    poll, proxies, series, signatures, traffic, lists,
+)  # fmt: skip
 
 _EXAMPLES = """\
 examples:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from detector import clock
+from detector.conditions import Condition
 from detector.store import Step, Store
 from detector.timeline import Entry, Notice, notices
 from detector.worker import Worker
@@ -44,6 +45,7 @@ class Record:
 
     Attributes:
         resumed: whether there was an earlier state.
+        conditions: of the input, to be written with the next step.
         sizes: bytes of the state by part, at the last commit.
         tell: whether people are to be told of what is found. A replay, and the past that a new
             worker reads to learn from, tell nobody; timelines are written all the same. Once
@@ -58,6 +60,7 @@ class Record:
         self._offsets: dict[tuple[str, int], int] = {}
         self.resumed = False
         self.sizes: dict[str, int] = {}
+        self.conditions: Sequence[Condition] = ()
         self.tell = False
         self._kept: dict[str, Stateful] = {}
         self._notices: list[Notice] = []
@@ -80,6 +83,16 @@ class Record:
                 part.restore(snapshot.states[name])
         self.resumed = True
         return snapshot.offsets
+
+    def baselines(self) -> None:
+        """Restore only what an earlier worker has learnt, if there is anything."""
+        snapshot = self._store.load() if self._store else None
+        if snapshot is not None and "bank" in snapshot.states:
+            self._worker.engine.restore(snapshot.states["bank"])
+
+    def open_conditions(self) -> list[Condition]:
+        """What was wrong with the input when the last process ended."""
+        return self._store.conditions() if self._store else []
 
     def stage(self, batch: Batch) -> None:
         """Note that a batch is in the worker's state, to be committed with the next step."""
@@ -109,6 +122,7 @@ class Record:
         states = self._worker.snapshot()
         states |= {name: part.snapshot() for name, part in self._kept.items()}
         self._store.commit(replace(step, states=states, offsets=self._offsets))
+        self.conditions = ()
         self.sizes = {name: len(state) for name, state in states.items()}
         written, self._offsets = self._offsets, {}
         self._committed_s = clock.monotonic_s()
@@ -132,6 +146,7 @@ class Record:
         return Step(
             incidents=self._worker.incidents,
             windows=self._worker.windows,
+            conditions=self.conditions,
             ledger=self._worker.ledger.take_rows(),
             entries=self._worker.chronicle.take(),
             notices=told,

@@ -15,7 +15,7 @@ from datetime import datetime
 from kafka import KafkaConsumer, TopicPartition, errors
 from kafka.structs import OffsetAndMetadata
 
-from pipelines.batch import Batch, Kind
+from pipelines.batch import Batch, Kind, gaps
 from pipelines.kafka.connection import Connection, our_errors
 from pipelines.kafka.damage import damaged
 from pipelines.kafka.presence import Presence
@@ -247,18 +247,18 @@ class KafkaSource:
             state = self._partitions[one]
             state.heard_s = now
             self._presence.heard(one)
-            following = records[-1].offset + 1
             self._ready.append(
                 Batch(
                     topic=one.topic,
                     partition=one.partition,
                     first_offset=state.next_offset,
-                    next_offset=following,
+                    next_offset=records[-1].offset + 1,
                     values=[record.value for record in records],
                     kind=state.kind,
+                    offsets=gaps([record.offset for record in records], state.next_offset),
                 )
             )
-            state.next_offset = following
+            state.next_offset = records[-1].offset + 1
 
     def _go_on(self, one: TopicPartition, offset: int, reason: str) -> None:
         """Leave out what lies before ``offset``, and say so."""
