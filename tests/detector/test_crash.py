@@ -55,7 +55,7 @@ class Case:
             "kafka.topics": f'{{"{self.access}" = "access", "{self.control}" = "control-plane"}}',
             "kafka.bootstrap_servers": f'["{self.broker.bootstrap}"]',
             "kafka.start": "earliest",
-            "kafka.max_records": 1_000,
+            "kafka.max_records": 200,
         }
         return [
             "run",

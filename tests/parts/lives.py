@@ -23,8 +23,8 @@ from detector.store import rows
 from pipelines.kafka import KafkaSource
 
 LEASE_S = 0.05
-LONGEST_S = 1.2
-PATIENCE_S = 8.0  # for a place that is not reached, as while the broker is away
+LONGEST_S = 0.8
+PATIENCE_S = 2.0  # for a place that is not reached, as while the broker is away
 PLACES: dict[str, tuple[object, str]] = {
     "restoring": (IncidentBook, "restore"),  # half of the state is back
     "before commit": (rows, "count_step"),  # all statements of the transaction but its end
