@@ -13,6 +13,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.consumer.fetcher import ConsumerRecord
 
 from pipelines.kafka.dead_letters import LIMIT_BYTES, SHORT_BYTES
+from tests.parts.kafka import Broker
 from tests.parts.worker import WAIT_S, WorkerProcess, eventually
 
 MakeTopic = Callable[..., str]
