@@ -24,12 +24,13 @@ from detector.commands import (
     run,
     serve,
     signatures,
+    token,
 )
 from detector.commands.parser import Parser
 from detector.errors import PushwakeError
 from detector.secrecy import veiled
 
-_COMMANDS = (run, serve, replay, demo, explain, mark, poll, proxies, signatures, lists)
+_COMMANDS = (run, serve, replay, demo, explain, mark, poll, proxies, signatures, token, lists)
 
 _EXAMPLES = """\
 examples:
