@@ -16,12 +16,14 @@ from importlib.metadata import version
 from detector.commands import (
     demo,
     explain,
+    learn,
     lists,
     mark,
     poll,
     proxies,
     replay,
     run,
+    series,
     serve,
     signatures,
     token,
@@ -30,7 +32,9 @@ from detector.commands.parser import Parser
 from detector.errors import PushwakeError
 from detector.secrecy import veiled
 
-_COMMANDS = (run, serve, replay, demo, explain, mark, poll, proxies, signatures, token, lists)
+_COMMANDS = (
+    run, serve, learn, replay, demo, explain, mark, poll, proxies, series, signatures, token, lists,
+)  # fmt: skip
 
 _EXAMPLES = """\
 examples:

@@ -59,6 +59,12 @@ class Record:
         self.resumed = True
         return snapshot.offsets
 
+    def baselines(self) -> None:
+        """Restore only what an earlier worker has learnt, if there is anything."""
+        snapshot = self._store.load() if self._store else None
+        if snapshot is not None and "bank" in snapshot.states:
+            self._worker.engine.restore(snapshot.states["bank"])
+
     def stage(self, batch: Batch) -> None:
         """Note that a batch is in the worker's state, to be committed with the next step."""
         self._offsets[batch.topic, batch.partition] = batch.next_offset

@@ -77,7 +77,8 @@ def test_a_token_that_is_unknown_expired_or_revoked_opens_nothing_not_even_on_lo
             assert client.get("/v1/windows", headers=bearer(bad)).status_code == 401
         assert main(["token", "--store", url, "revoke", good.split("_")[1]]) == 0
         assert client.get("/v1/windows", headers=bearer(good)).status_code == 401
-        assert client.get("/v1/windows", cookies={"pushwake": good}).status_code == 401
+        kept = {"Cookie": f"pushwake={good}"}
+        assert client.get("/v1/windows", headers=kept).status_code == 401
     assert main(["token", "--store", url, "revoke", "none"]) == 3
     assert "pushwake token list" in capsys.readouterr().err
 
