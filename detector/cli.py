@@ -19,6 +19,7 @@ from detector.commands import (
     learn,
     lists,
     mark,
+    notify,
     poll,
     proxies,
     replay,
@@ -26,14 +27,15 @@ from detector.commands import (
     series,
     serve,
     signatures,
-    token,
+    traffic,
 )
 from detector.commands.parser import Parser
 from detector.errors import PushwakeError
 from detector.secrecy import veiled
 
 _COMMANDS = (
-    run, serve, learn, replay, demo, explain, mark, poll, proxies, series, signatures, token, lists,
+    run, serve, notify, learn, replay, demo, explain, mark,
+    poll, proxies, series, signatures, token, traffic, lists,
 )  # fmt: skip
 
 _EXAMPLES = """\

@@ -49,13 +49,23 @@ def own_broker() -> Iterator[Broker]:
 def make_topic(broker: Broker) -> Iterator[MakeTopic]:
     """Makes a topic of a name of its own."""
     with KafkaAdminClient(bootstrap_servers=broker.bootstrap) as admin:
+        yield _maker(admin)
 
-        def make(partitions: int = 1, name: str = "topic", **configuration: str) -> str:
-            topic = f"{name}-{uuid.uuid4().hex[:12]}"
-            admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=configuration)])
-            return topic
 
-        yield make
+@pytest.fixture
+def own_topic(own_broker: Broker) -> Iterator[MakeTopic]:
+    """The same on the test's own broker."""
+    with KafkaAdminClient(bootstrap_servers=own_broker.bootstrap) as admin:
+        yield _maker(admin)
+
+
+def _maker(admin: KafkaAdminClient) -> MakeTopic:
+    def make(partitions: int = 1, name: str = "topic", **configuration: str) -> str:
+        topic = f"{name}-{uuid.uuid4().hex[:12]}"
+        admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=configuration)])
+        return topic
+
+    return make
 
 
 @pytest.fixture(scope="session")

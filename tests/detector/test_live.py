@@ -63,6 +63,23 @@ def test_when_all_are_silent_the_open_buckets_close(marks: Watermarks) -> None:
     assert marks.value({A: silent, B: silent}, timedelta(seconds=20)) == at(120)
 
 
+def test_one_that_was_not_read_yet_holds_them_back_and_one_without_any_times_does_not(
+    marks: Watermarks,
+) -> None:
+    readings = {A: READING, B: READING, ("t", 2): READING}
+    assert marks.value(readings, HOLD) is None
+    marks.heard(("t", 2), None, NOON)
+    assert marks.value(readings, HOLD) == at(30)
+
+
+def test_what_was_reached_outlives_the_process(marks: Watermarks) -> None:
+    restored = Watermarks()
+    restored.restore(marks.snapshot())
+    silent = Reading(True, SILENT_S)
+    for readings in ({A: READING, B: READING}, {A: silent, B: silent}):
+        assert restored.value(readings, HOLD) == marks.value(readings, HOLD)
+
+
 def test_a_time_that_cannot_be_moves_nothing(marks: Watermarks) -> None:
     marks.heard(A, at(3600), NOON)
     assert marks.furthest == at(100)

@@ -142,11 +142,13 @@ def test_a_worker_tells_how_far_it_is_in_metrics_probes_and_log(
             producer.send(access, value=b"no access log entry %d" % number)
         producer.flush()
     with WorkerProcess(
-        store__url=f"sqlite:///{tmp_path}/live.db",
-        store__commit_s=0.1,
-        kafka__bootstrap_servers=f'["{broker.bootstrap}"]',
-        kafka__topics=f'{{"{access}" = "access", "{control}" = "control-plane"}}',
-        kafka__start="earliest",
+        {
+            "store.url": f"sqlite:///{tmp_path}/live.db",
+            "store.commit_s": 0.1,
+            "kafka.bootstrap_servers": f'["{broker.bootstrap}"]',
+            "kafka.topics": f'{{"{access}" = "access", "{control}" = "control-plane"}}',
+            "kafka.start": "earliest",
+        }
     ) as worker:
         eventually(lambda: worker.get("/readyz").status_code == 200, "ready")
         eventually(lambda: worker.metric("pushwake_values_read_total") == 300, "all read")

@@ -6,6 +6,7 @@ speaks Kafka's protocol, stands in for what needs no real broker's behaviour.
 
 from __future__ import annotations
 
+import random
 import shutil
 import signal
 import socket
@@ -51,11 +52,18 @@ def jars() -> str:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of loopback that nobody listens on, below those that connections are given.
+
+    A port out of the kernel's own range could be another connection's by the time it is used.
+    """
+    for port in random.SystemRandom().sample(range(16_000, 32_000), 200):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("", port))
+            except OSError:
+                continue
+            return port
+    raise UnavailableError("no free port among 200 tried")
 
 
 class Broker:

@@ -201,7 +201,15 @@ def test_brokers_that_do_not_answer_are_an_error_at_the_start() -> None:
         )
 
 
-def test_a_broker_that_dies_and_comes_back_is_waited_for(own_broker: Broker) -> None:
+def wait(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < deadline
+
+
+def test_a_broker_that_dies_is_waited_for_and_until_then_nothing_is_known_to_be_read(
+    own_broker: Broker,
+) -> None:
     with KafkaAdminClient(bootstrap_servers=own_broker.bootstrap) as admin:
         admin.create_topics([NewTopic("t", 1, 1)])
     with closing(KafkaProducer(bootstrap_servers=own_broker.bootstrap)) as producer:
@@ -209,11 +217,13 @@ def test_a_broker_that_dies_and_comes_back_is_waited_for(own_broker: Broker) -> 
     with closing(source(own_broker, "t")) as one:
         assert values(read(one, 1)) == [b"before"]
         own_broker.kill()
-        assert one.poll() is None
+        wait(lambda: one.poll() is None and not one.caught_up("t", 0))
         own_broker.start()
+        wait(lambda: one.poll() is None and one.caught_up("t", 0))
         with closing(KafkaProducer(bootstrap_servers=own_broker.bootstrap)) as producer:
             write(producer, "t", [b"after"])
         assert values(read(one, 1)) == [b"after"]
+        assert one.caught_up("t", 0)
         assert not one.problems
 
 
