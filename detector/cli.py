@@ -27,6 +27,7 @@ from detector.commands import (
     series,
     serve,
     signatures,
+    token,
     traffic,
 )
 from detector.commands.parser import Parser
