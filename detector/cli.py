@@ -16,19 +16,24 @@ from importlib.metadata import version
 from detector.commands import (
     demo,
     explain,
+    learn,
     lists,
     mark,
     poll,
     proxies,
     replay,
     run,
+    series,
     serve,
     signatures,
 )
 from detector.commands.parser import Parser
 from detector.errors import PushwakeError
+from detector.secrecy import veiled
 
-_COMMANDS = (run, serve, replay, demo, explain, mark, poll, proxies, signatures, lists)
+_COMMANDS = (
+    run, serve, learn, replay, demo, explain, mark, poll, proxies, series, signatures, lists,
+)  # fmt: skip
 
 _EXAMPLES = """\
 examples:
@@ -49,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except PushwakeError as error:
-        sys.stderr.write(f"pushwake: {error}\n")
+        sys.stderr.write(f"pushwake: {veiled(str(error))}\n")
         return error.exit_code
     except BrokenPipeError:  # the reader of our output went away, which is its right
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,6 +7,7 @@ Nothing is silently ignored: an unknown key is an error that names the nearest k
 from __future__ import annotations
 
 import difflib
+import hashlib
 import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -151,6 +152,11 @@ def _checked(tree: dict[str, Any], origins: dict[str, str]) -> Settings:
             where=origins.get(key, key),
             advice=help_text.rstrip("."),
         ) from error
+
+
+def digest(settings: Settings) -> str:
+    """A short hash of all settings, equal when they are."""
+    return hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()[:12]
 
 
 def formats_of(settings: Settings) -> list[AccessFormat]:

@@ -1,4 +1,4 @@
-"""Names in full for callers of whom the log line tells only half.
+"""Names of callers: in full where the log line tells only half, and the service they are.
 
 Text logs behind a bare pod name lack the namespace; the control plane's own input has it. The
 series keep the name they were counted under, so that what is learned does not depend on when the
@@ -34,3 +34,21 @@ def workloads(proxies: Iterable[str]) -> dict[str, str]:
 def in_full(series: Series, names: Mapping[str, str]) -> Series:
     """The series with its caller named in full, if it can be."""
     return series._replace(source=names.get(series.source, series.source))
+
+
+def calls(service: str, workload: str) -> bool:
+    """Whether ``workload`` ("name-v1.namespace") seems to run behind ``service`` (its host).
+
+    Where the logs do not tell the workload's namespace, its name has to do.
+
+    >>> calls("cart.shop.svc.cluster.local", "cart-v1.shop")
+    True
+    >>> calls("cart.shop.svc.cluster.local", "cart-v1")
+    True
+    >>> calls("cart.shop.svc.cluster.local", "cartoon.shop")
+    False
+    """
+    name, _, rest = service.partition(".")
+    owner, _, namespace = workload.partition(".")
+    same = owner == name or owner.startswith(f"{name}-")
+    return same and namespace in ("", rest.partition(".")[0])

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from detector import clock
 from detector.store import Step, Store
-from detector.timeline import Entry, Notice, notice, notices
+from detector.timeline import Entry, Notice, notices
 from detector.types import Incident
 from detector.worker import Worker
 from pipelines.batch import Batch
@@ -32,6 +32,7 @@ class Record:
 
     Attributes:
         resumed: whether there was an earlier state.
+        sizes: bytes of the state by part, at the last commit.
         tell: whether people are to be told of what is found. A replay, and the past that a new
             worker reads to learn from, tell nobody; timelines are written all the same. Once
             telling begins, incidents that go on are told as if they had opened then.
@@ -44,18 +45,25 @@ class Record:
         self._committed_s = clock.monotonic_s()
         self._offsets: dict[tuple[str, int], int] = {}
         self.resumed = False
+        self.sizes: dict[str, int] = {}
         self.tell = False
-        self._untold: set[str] = set()
         self._rejected: dict[str, int] = {}
 
     def resume(self) -> Offsets:
         """Restore the state of an earlier replay, if there is one; where to read on."""
+        self._heed()
         snapshot = self._store.load() if self._store else None
         if snapshot is None or not snapshot.states:
             return {}
         self._worker.restore(snapshot.states)
         self.resumed = True
         return snapshot.offsets
+
+    def baselines(self) -> None:
+        """Restore only what an earlier worker has learnt, if there is anything."""
+        snapshot = self._store.load() if self._store else None
+        if snapshot is not None and "bank" in snapshot.states:
+            self._worker.engine.restore(snapshot.states["bank"])
 
     def stage(self, batch: Batch) -> None:
         """Note that a batch is in the worker's state, to be committed with the next step."""
@@ -80,9 +88,11 @@ class Record:
         """
         if self._store is None:
             return {}
-        self._worker.mark(self._store.marks(since=clock.now() - MARKS_KEPT))
+        self._heed()
         step = self._step()
-        self._store.commit(replace(step, states=self._worker.snapshot(), offsets=self._offsets))
+        states = self._worker.snapshot()
+        self._store.commit(replace(step, states=states, offsets=self._offsets))
+        self.sizes = {name: len(state) for name, state in states.items()}
         written, self._offsets = self._offsets, {}
         self._committed_s = clock.monotonic_s()
         return written
@@ -91,6 +101,12 @@ class Record:
         """Write what the last buckets, closed at the end of all input, have brought."""
         if self._store is not None:
             self._store.commit(self._step())
+
+    def _heed(self) -> None:
+        """Let the worker know what people announced and what they expect."""
+        if self._store is not None:
+            self._worker.mark(self._store.marks(since=clock.now() - MARKS_KEPT))
+            self._worker.book.expectations = self._store.wishes().expectations
 
     def _step(self) -> Step:
         """What is new since the last step, but for state and read positions."""
@@ -102,6 +118,7 @@ class Record:
             ledger=self._worker.ledger.take_rows(),
             entries=entries,
             notices=self._notices(entries, incidents),
+            foreseen=self._worker.book.take_foreseen(),
             details=self._worker.details.take(),
             rejects=self._rejects(),
             first=period[0] if period else None,
@@ -118,14 +135,8 @@ class Record:
         return {name.removeprefix(prefix): n for name, n in new.items() if n}
 
     def _notices(self, entries: Sequence[Entry], incidents: Sequence[Incident]) -> list[Notice]:
-        if not self.tell:
-            self._untold.update(entry.incident_id for entry in entries)
+        if self._store is None or not self.tell:
             return []
-        told = notices(entries, incidents)
-        news = {one.document.id for one in told}
-        for incident in incidents:
-            waits = incident.id in self._untold and incident.id not in news
-            if waits and incident.status != "resolved":
-                told.append(notice(incident, "opened"))
-        self._untold.clear()
-        return told
+        return notices(
+            entries, incidents, told=self._store.told, held=self._store.wishes().hold_back
+        )

@@ -77,6 +77,7 @@ def replay(
     outcome = Outcome(worker)
     record = Record(store, worker, settings.store.commit_s)
     if inputs.rollups:
+        record.baselines()
         _replay_rollups(inputs, outcome, on_progress)
     else:
         source = Replay([*_named(inputs.access, "access"), *_named(inputs.control, "control")])

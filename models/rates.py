@@ -51,10 +51,6 @@ class Rates(Columns):
         rate = (failures + PRIOR_FAILURES) / (self.requests[rows] + before)
         return np.asarray(np.minimum(rate, 1.0))
 
-    def expect(self, exposure: Floats) -> Floats:
-        """Expected failures of every row at ``exposure`` requests."""
-        return np.asarray(self.rate() * exposure)
-
     def learn(self, failures: Floats, exposure: Floats, held: Flags) -> None:
         """Add one bucket. Rows without exposure and ``held`` rows neither learn nor forget."""
         active = (exposure > 0) & ~held

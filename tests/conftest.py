@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -17,6 +18,9 @@ from tests.parts.postgres import UnavailableError as NoServerError
 # how long an example takes says more of the machine than of the code
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
+
+# workers that tests start side by side must not ask for the same port
+os.environ.setdefault("PUSHWAKE_RUN__PORT", "0")
 
 MakeTopic = Callable[..., str]
 

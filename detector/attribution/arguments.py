@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from detector.attribution.evidence import CLIENT_SIGNALS, Errors
+from detector.engine.series import SILENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Argument:
 _SIGNALS: Mapping[str, float] = {
     "NC": 2.5, "NR": 2.0, "UH": 1.0, "UF": 0.0, "503": 0.0, "UPE": 0.0, "URX": -0.5, "DPE": -1.0,
     "502": -1.0, "504": -1.5, "UC": -2.0, "500": -2.0, "UT": -3.0, "UO": -3.0, "UAEX": -3.0,
-    "RL": -3.0,
+    "RL": -3.0, SILENT: 0.0,
 }  # fmt: skip
 _CLIENT, _OTHER, _BASE = -2.0, -1.0, -0.5
 
@@ -78,6 +79,8 @@ def of_signals(errors: Errors) -> list[Argument]:
     prior = _BASE + sum(share * _weight(str(signal)) for signal, share in ranked)
     top, share = str(ranked[0][0]), float(ranked[0][1])
     found = [Argument(prior, f"{percent(share)} of the errors are {top}, {_nature(top)}")]
+    if top == SILENT:
+        found = [Argument(prior, "Requests are missing, while their callers go on calling others")]
     details = pl.col("details").fill_null("").str.to_lowercase()
     for pattern, reporter, weight, meaning in _DETAILS:
         rows = errors.frame.filter(details.str.contains(pattern))

@@ -11,6 +11,7 @@ import polars as pl
 from detector.attribution.arguments import Argument, from_clients, of_signals
 from detector.attribution.evidence import Errors, gather
 from detector.attribution.suspects import NAMES, Scene, Suspect, habit, suspect
+from detector.engine.series import SILENT
 from detector.types import Attribution, Cause, Incident, Window
 from models.coincidence import probability
 
@@ -109,7 +110,8 @@ def _cause(errors: Errors, log_odds: float, prior: float, best: Suspect | None) 
         return "control-plane"
     if from_clients(errors):
         return "client"
-    return "unknown" if prior >= 1.0 else "workload"
+    silent = bool((errors.frame["signal"] == SILENT).all())  # nothing says who fell silent, or why
+    return "unknown" if prior >= 1.0 or silent else "workload"
 
 
 def _attribution(

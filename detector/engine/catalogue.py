@@ -32,6 +32,7 @@ from models.contract import Columns, Flags, Floats, Ints
 from models.exposure import Exposure
 from models.rates import Rates
 from models.spans import Spans
+from models.volume import Volumes
 
 LEVELS = 3
 EVERYONE = "*"
@@ -76,11 +77,12 @@ class Catalogue:
 
     def __init__(self, *, limit: int, half_life: float, day: float, quiet: int) -> None:
         self.exposure = Exposure(half_life)
+        self.volumes = Volumes()
         self.rates = Rates(half_life)
         self.spans = Spans(day)
         self.peaks = Peaks(7 * day, quiet)
         self.ties = Ties()
-        self.edges: Bank[Edge] = Bank([self.exposure], limit)
+        self.edges: Bank[Edge] = Bank([self.exposure, self.volumes], limit)
         parts = [self.rates, self.spans, self.peaks, self.ties]
         self.keys: Bank[Series] = Bank(parts, limit)
         self.groups: dict[tuple[str, str, int], int] = {}  # reporter, signal, level

@@ -18,7 +18,8 @@ from detector.engine.aligned import Aligned
 from detector.engine.catalogue import Catalogue
 from detector.engine.guard import Guard
 from detector.engine.memory import Memory, Tally
-from detector.engine.series import Bucket
+from detector.engine.series import SILENT, Bucket, Edge
+from detector.engine.silence import Silence
 from detector.engine.surprise import score
 from detector.settings import DetectionSettings
 from detector.types import Series, Verdict, Window
@@ -52,6 +53,7 @@ class Engine:
         self.judgement = Judge(self.catalogue, settings)
         self.aligned = Aligned(self.catalogue, settings)
         self.memory = Memory(self.catalogue, settings)
+        self.silence = Silence(self.catalogue, settings)
         self.windows: list[Window] = []  # those that touch the last judged bucket
         self.stale = 0  # buckets refused because a later one was judged before
         self._index = -1  # of the last judged bucket, since the epoch
@@ -91,7 +93,7 @@ class Engine:
         self.windows = [one for one in windows if _touches(one, bucket.start, end)]
         cat = self.catalogue
         requests, errors = self._tables(bucket, index)
-        expected, exposure = self._advance(requests, errors)
+        expected, exposure = self._advance(requests, errors, index)
         rows = np.flatnonzero((errors > 0) & self._matters())
         scores = score(cat, rows, expected, index)
         alarm = self.judgement.decide(scores, index, index - self._born, covered=bool(self.windows))
@@ -105,7 +107,8 @@ class Engine:
         rest = max(REFRESH_S // self.settings.bucket_s, 1)
         if index // rest != (index - 1) // rest:
             self._refresh(index)
-        return sorted(verdicts.values(), key=lambda v: (not v.alarm, -v.surprise, v.series))
+        found = [*verdicts.values(), *self.silence.look(index, end)]
+        return sorted(found, key=lambda v: (not v.alarm, -v.surprise, v.series))
 
     def _matters(self) -> Flags:
         """Which rows are scored: all series and aggregates, those of clients only if asked for."""
@@ -119,10 +122,9 @@ class Engine:
         if self._born < 0:
             self._born = index
         else:
-            for _ in range(min(index - self._index - 1, DEPTH)):
-                self._advance(
-                    np.zeros(self.catalogue.edges.capacity), np.zeros(self.catalogue.keys.capacity)
-                )
+            edges, keys = self.catalogue.edges, self.catalogue.keys
+            for at in range(max(self._index + 1, index - DEPTH), index):
+                self._advance(np.zeros(edges.capacity), np.zeros(keys.capacity), at)
         self._index = index
 
     def _tables(self, bucket: Bucket, index: int) -> tuple[Floats, Floats]:
@@ -138,22 +140,28 @@ class Engine:
         cat.keys.worth += errors
         return requests, errors
 
-    def _advance(self, requests: Floats, errors: Floats) -> tuple[Floats, Floats]:
+    def _advance(self, requests: Floats, errors: Floats, index: int) -> tuple[Floats, Floats]:
         """Move all sums on by one bucket; expected errors and exposure by key row.
 
         What an edge does in its burn-in is learnt but neither expected nor held against it.
+        Where successes are no longer logged, the exposure is presumed (`models.volume`).
         """
-        cat = self.catalogue
+        cat, rate = self.catalogue, self.catalogue.rates.rate()
+        edge, size = cat.ties.edge, requests.size
+        own = edge > 0
+        failures = np.bincount(edge[own], weights=errors[own], minlength=size).astype(np.float64)
+        share = np.bincount(edge[own], weights=rate[own], minlength=size).astype(np.float64)
+        requests = cat.volumes.advance(requests, failures, share, index)
         cat.exposure.advance(cat.spans.at % DEPTH, requests)
-        judged = cat.exposure.judged()[cat.ties.edge]
-        exposure = requests[cat.ties.edge]
-        expected = np.where(judged, cat.rates.expect(exposure), 0.0)
+        judged = cat.exposure.judged()[edge]
+        exposure = requests[edge]
+        expected = np.where(judged, rate * exposure, 0.0)
         counted = np.where(judged, errors, 0.0)
         modest = cat.modest()
-        own, told = np.where(modest, expected, 0.0), np.where(modest, counted, 0.0)
+        mine, told = np.where(modest, expected, 0.0), np.where(modest, counted, 0.0)
         for parents in cat.ties.parents:
-            expected += np.bincount(parents, weights=own, minlength=own.size)
-            counted += np.bincount(parents, weights=told, minlength=own.size)
+            expected += np.bincount(parents, weights=mine, minlength=mine.size)
+            counted += np.bincount(parents, weights=told, minlength=mine.size)
         expected[0] = counted[0] = 0.0
         cat.spans.advance(counted, expected)
         errors[:] = np.maximum(errors, counted)
@@ -175,10 +183,19 @@ class Engine:
 
     def history(self, series: Collection[Series], since: datetime) -> pl.DataFrame:
         """Buckets with errors of ``series`` from ``since`` on; see `detector.engine.memory`."""
-        return self.memory.history(series, since)
+        missing = self.silence.history(series, since)
+        return pl.concat([self.memory.history(series, since), missing])
+
+    @property
+    def counted(self) -> list[Edge]:
+        """Edges of which only failures are logged: those are counted, not set against requests."""
+        rows = np.flatnonzero(self.catalogue.volumes.counted()).tolist()
+        return sorted(self.catalogue.edges.key(row) for row in rows)
 
     def tally(self, series: Series, since: datetime) -> Tally:
         """Errors, requests and expected errors of ``series`` from ``since`` to the last bucket."""
+        if series.signal == SILENT:
+            return self.silence.tally(series, since)
         last = _EPOCH + (self._index + 1) * self.step
         return self.memory.tally(series, max((last - since) // self.step, 0))
 
@@ -187,6 +204,7 @@ class Engine:
         cat = self.catalogue
         return {
             "exposure": cat.exposure,
+            "volumes": cat.volumes,
             "edges": cat.edges,
             "rates": cat.rates,
             "spans": cat.spans,
@@ -198,6 +216,7 @@ class Engine:
             "judgement": self.judgement,
             "aligned": self.aligned,
             "memory": self.memory,
+            "silence": self.silence,
         }
 
     @property

@@ -23,6 +23,9 @@ from pipelines.normalise import signal_expr
 UNKNOWN = "unknown"
 """Destination of what matched no service: scanners, mostly."""
 
+SILENT = "silent"
+"""Signal of a service that nobody is heard to call any more; its errors are missing requests."""
+
 CONTROL_SIGNALS = frozenset({"NR", "NC", "UH", "UF", "UPE", "URX", "503"})
 """What reconciliation leaves behind; the signals of prototype and signature catalogue."""
 

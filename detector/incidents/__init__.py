@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from detector.incidents.book import Change, IncidentBook
+from detector.incidents.expectations import Expectation, expectation
 
-__all__ = ["Change", "IncidentBook"]
+__all__ = ["Change", "Expectation", "IncidentBook", "expectation"]

@@ -11,6 +11,7 @@ what lies further back than half an hour before the alarm is not counted.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ import msgspec
 
 from detector.engine import Engine
 from detector.incidents.casefile import Case, CaseState
+from detector.incidents.expectations import Expectation, foreseen
 from detector.incidents.grouping import belongs, under_way
 from detector.settings import DetectionSettings
 from detector.types import Incident, Verdict, Window
@@ -51,6 +53,8 @@ class IncidentBook:
         self._resolve = timedelta(seconds=settings.resolve_s)
         self._step = timedelta(seconds=settings.bucket_s)
         self._cases: list[Case] = []
+        self.expectations: Sequence[Expectation] = ()  # from outside, as people stand by them
+        self._foreseen: Counter[str] = Counter()  # alarms that opened nothing, by expectation
 
     @property
     def incidents(self) -> list[Incident]:
@@ -81,6 +85,11 @@ class IncidentBook:
             changes += [change] if change else []
         self._forget()
         return changes
+
+    def take_foreseen(self) -> dict[str, int]:
+        """Alarms since the last call that opened nothing, by the incident called expected."""
+        taken, self._foreseen = dict(self._foreseen), Counter()
+        return taken
 
     def snapshot(self) -> bytes:
         """All incidents with what is needed to carry them on."""
@@ -116,6 +125,9 @@ class IncidentBook:
                 case.admit(verdict, engine)
                 case.alarm(verdict)
                 return [Change("join", case.incident, reason)]
+        if (known := foreseen(verdict, engine.windows, self.expectations)) is not None:
+            self._foreseen[known.incident_id] += 1
+            return []
         case = Case.opened(_identity(verdict, self._step), verdict, engine)
         live.append(case)
         self._cases.append(case)

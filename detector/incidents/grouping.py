@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from detector.engine.series import CONTROL_SIGNALS
+from detector.naming import calls
 from detector.types import Series, Window
 
 SAME_SIGNAL = timedelta(minutes=5)  # a fault of reconciliation wanders from proxy to proxy
@@ -74,21 +75,3 @@ def _chained(one: Series, other: Series) -> bool:
 
 def _is_server_error(series: Series) -> bool:
     return series.signal.isdecimal() and series.signal >= "500"
-
-
-def calls(service: str, workload: str) -> bool:
-    """Whether ``workload`` ("name-v1.namespace") seems to run behind ``service`` (its host).
-
-    Where the logs do not tell the workload's namespace, its name has to do.
-
-    >>> calls("cart.shop.svc.cluster.local", "cart-v1.shop")
-    True
-    >>> calls("cart.shop.svc.cluster.local", "cart-v1")
-    True
-    >>> calls("cart.shop.svc.cluster.local", "cartoon.shop")
-    False
-    """
-    name, _, rest = service.partition(".")
-    owner, _, namespace = workload.partition(".")
-    same = owner == name or owner.startswith(f"{name}-")
-    return same and namespace in ("", rest.partition(".")[0])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from detector import clock
 from detector.errors import SettingsError
+from detector.secrecy import keep_secret
 from detector.settings import KafkaSettings
 from pipelines.kafka import Connection, DeadLetters, KafkaSource, Topics
 
@@ -24,6 +25,7 @@ def connection_of(settings: KafkaSettings) -> Connection:
     password = ""
     if "SASL" in settings.security_protocol and settings.sasl_mechanism != "OAUTHBEARER":
         password = _password(settings)
+        keep_secret(password)
     return Connection(
         bootstrap_servers=settings.bootstrap_servers,
         security_protocol=settings.security_protocol,

@@ -9,6 +9,8 @@ from threading import Event
 from typing import Protocol
 
 from detector import clock
+from detector.live.facts import facts_of
+from detector.live.metrics import Metrics
 from detector.live.status import Phase, Status
 from detector.live.watermarks import Partition, Reading, Watermarks
 from detector.record import Record
@@ -21,6 +23,14 @@ NEWS = timedelta(minutes=15)
 """What is found about a past longer ago than this is recorded and told to nobody: history that a
 new worker learns from, and a backlog that a shipper or a broker held back."""
 RENEW_SHARE = 0.3  # of the lease's length between two renewals while there is nothing to commit
+
+_TOLD: dict[Phase, str] = {
+    "starting": "starting",
+    "standby": "standing by: another process has the store",
+    "learning": "reading what the topics hold; what is found is recorded and told to nobody yet",
+    "live": "live: all that the topics held has been read, incidents are told from now on",
+    "stopping": "told to end: committing what was read",
+}
 
 log = logging.getLogger("pushwake.run")
 
@@ -75,6 +85,7 @@ class Live:
         record: where steps are committed.
         settings: the whole tree.
         status: kept up for probes and metrics.
+        metrics: counts what happens.
         now: the clock.
     """
 
@@ -84,14 +95,17 @@ class Live:
         worker: Worker,
         record: Record,
         settings: Settings,
-        status: Status,
         *,
+        status: Status,
+        metrics: Metrics,
         now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._source = source
         self._worker = worker
         self._record = record
         self._status = status
+        self._metrics = metrics
+        self._delayed: set[str] = set()  # incidents whose delay is counted
         self._now = now
         self._marks = Watermarks()
         self._judged = NEVER
@@ -156,6 +170,7 @@ class Live:
         status.lag = sum(status.lags.values()) if status.lags else None
         period = self._worker.period
         status.event_time = period[1] if period else None
+        status.furthest = self._marks.furthest
         for loss in self._source.problems[self._told_losses :]:
             log.warning(str(loss))
             status.losses += max(0, loss.next_offset - loss.first_offset)
@@ -174,14 +189,25 @@ class Live:
         self._record.tell = furthest is not None and self._now() - furthest <= NEWS
         offsets = self._record.commit()
         end = clock.monotonic_s()
-        self._status.commit_s = end - start
+        self._metrics.commits.observe(end - start)
+        self._measure()
         self._status.per_s = self._since_commit / max(1e-3, end - self._committed_s)
         self._status.committed_at = self._now()
         self._committed_s = self._renewed_s = end
         self._since_commit = 0
         self._source.committed(offsets)
 
+    def _measure(self) -> None:
+        """Count what there is, and how late new incidents are told."""
+        self._status.facts = facts_of(self._worker, self._record.sizes)
+        incidents = {one.id: one for one in self._worker.book.incidents}
+        if self._status.phase == "live":
+            for new in incidents.keys() - self._delayed:
+                delay = self._now() - incidents[new].started_at
+                self._metrics.delays.observe(delay.total_seconds())
+        self._delayed = set(incidents)
+
     def _phase(self, phase: Phase) -> None:
         self._status.phase = phase
         self._status.since = self._now()
-        log.info("worker is %s", phase)
+        log.info(_TOLD[phase], extra={"fields": {"phase": phase, "lag": self._status.lag}})

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 Phase = Literal["starting", "standby", "learning", "live", "stopping"]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the worker held at a commit."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)  # `pipelines.careful.Parsed.counts`
+    late: int = 0
+    series: int = 0
+    evicted: int = 0
+    proxies: int = 0
+    open_by_cause: Mapping[str, int] = field(default_factory=dict)
+    state_bytes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -15,16 +29,16 @@ class Status:
 
     phase: Phase = "starting"
     since: datetime | None = None
-    turned_s: float = 0.0  # the loop's last turn, of the monotonic clock
+    turned_s: float | None = None  # the loop's last turn, of the monotonic clock
     committed_at: datetime | None = None
-    event_time: datetime | None = None
+    event_time: datetime | None = None  # up to where all is judged
+    furthest: datetime | None = None  # of what was read
     lag: int | None = None
     lags: dict[tuple[str, int], int] = field(default_factory=dict)
     records: int = 0
     per_s: float = 0.0  # records a second, over the last step
-    commit_s: float = 0.0
     losses: int = 0  # offsets that were not read
-    trouble: str | None = None
+    facts: Facts = field(default_factory=Facts)
 
     def catch_up_s(self) -> float | None:
         """Seconds until the backlog is read at the present speed; None when that is unknown."""

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 
+from detector.engine.series import SILENT
 from detector.report.phrases import clean, clock, count, duration, percent, plural, some
 from detector.types import Attribution, Cause, Incident, Status, Window, WindowKind
 
@@ -40,8 +41,9 @@ FLAGS: dict[str, str] = {
     "UR": "upstream reset",
     "URX": "retries used up",
     "UT": "upstream timeout",
+    SILENT: "no request is heard any more",
 }
-"""Envoy's response flags (access log docs, RESPONSE_FLAGS) in two or three words."""
+"""Envoy's response flags (access log docs, RESPONSE_FLAGS) in two or three words, and our own."""
 
 PHRASES: dict[str, str] = {str(int(s)): s.phrase.lower() for s in HTTPStatus if s >= 400}
 
@@ -148,8 +150,10 @@ def because(attribution: Attribution) -> str:
 
 
 def failed(incident: Incident) -> str:
-    """How many of how many requests failed."""
+    """How many of how many requests failed, or are missing."""
     errors = count(incident.errors)
+    if set(signals(incident)) == {SILENT}:
+        return f"about {errors} requests are missing"
     if incident.requests <= 0:
         return f"{errors} errors"
     share = percent(min(1.0, incident.errors / incident.requests))
@@ -164,10 +168,11 @@ def tell(incident: Incident) -> str:
     length = (
         f"{since}, not over yet" if incident.ended_at is None else f"{since} for {lasted(incident)}"
     )
-    excess = f"{count(incident.expected)} were expected, {count(incident.excess)} too many"
+    excess = f" where {count(incident.expected)} were expected, {count(incident.excess)} too many"
+    excess = "" if named == [SILENT] else excess
     sure = percent(incident.attribution.confidence)
     return (
-        f"{what} on {some(services(incident), 4)}: {failed(incident)} where {excess}, "
+        f"{what} on {some(services(incident), 4)}: {failed(incident)}{excess}, "
         f"{length}; {because(incident.attribution)} (confidence {sure})."
     )
 

@@ -7,6 +7,7 @@ from detector.settings.detection import DetectionSettings
 from detector.settings.istiod import IstiodSettings
 from detector.settings.kafka import KafkaSettings
 from detector.settings.report import RedactionSettings, ReportSettings
+from detector.settings.run import RunSettings
 from detector.settings.section import Section
 from detector.settings.signatures import SignatureSettings
 from detector.settings.store import StoreSettings
@@ -20,6 +21,7 @@ __all__ = [
     "KafkaSettings",
     "RedactionSettings",
     "ReportSettings",
+    "RunSettings",
     "Section",
     "Setting",
     "Settings",

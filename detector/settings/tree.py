@@ -17,6 +17,7 @@ from detector.settings.detection import DetectionSettings
 from detector.settings.istiod import IstiodSettings
 from detector.settings.kafka import KafkaSettings
 from detector.settings.report import RedactionSettings, ReportSettings
+from detector.settings.run import RunSettings
 from detector.settings.section import Section
 from detector.settings.signatures import SignatureSettings
 from detector.settings.store import StoreSettings
@@ -37,6 +38,9 @@ class Settings(Section, frozen=True):
         IstiodSettings()
     )
     kafka: Annotated[KafkaSettings, Meta(description="Where records come from.")] = KafkaSettings()
+    run: Annotated[RunSettings, Meta(description="How the deployed worker shows itself.")] = (
+        RunSettings()
+    )
     signatures: Annotated[
         SignatureSettings, Meta(description="Which known faults are looked for.")
     ] = SignatureSettings()

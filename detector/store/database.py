@@ -20,6 +20,7 @@ from detector.errors import (
     StoreUnreachableError,
     StoreUrlError,
 )
+from detector.secrecy import keep_secret
 
 READING = "pushwake_reading"
 """Execution option of a transaction that only reads and so need not wait for the writer."""
@@ -89,6 +90,7 @@ def connect(url: str, *, busy_timeout_s: float) -> sa.Engine:
     """
     try:
         address = sa.make_url(url)
+        keep_secret(address.password or "")
         engine = sa.create_engine(address, **_options(address, busy_timeout_s))
     except (sa.exc.ArgumentError, ModuleNotFoundError) as error:
         raise StoreUrlError(

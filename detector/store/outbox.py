@@ -7,7 +7,7 @@ stands in `detector.store.deliveries`: the worker knows no channels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -82,6 +82,12 @@ def put_notices(connection: sa.Connection, notices: Sequence[Notice], now: datet
                 notice=msgspec.json.encode(notice).decode(),
             )
         )
+
+
+def told_of(connection: sa.Connection, incidents: Collection[str]) -> set[str]:
+    """Those of these incidents that a notice was ever written of."""
+    query = sa.select(outbox.c.incident_id).where(outbox.c.incident_id.in_(incidents))
+    return set(connection.scalars(query.distinct()))
 
 
 def entries_of(connection: sa.Connection, incident_id: str) -> list[Entry]:

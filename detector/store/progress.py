@@ -1,4 +1,4 @@
-"""How far the writer of a store has come, and whether there is one."""
+"""How far the writer of a store has come, what it knows, and whether there is one."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ class Progress(NamedTuple):
 def event_time(connection: sa.Connection) -> datetime | None:
     """Event time up to which everything is decided; None before the first step."""
     return connection.scalar(sa.select(tables.progress.c.time))
+
+
+def state(connection: sa.Connection, name: str) -> bytes | None:
+    """A part of the worker's state, by its name in `detector.worker.Worker.snapshot`."""
+    table = tables.states
+    return connection.scalar(sa.select(table.c.body).where(table.c.name == name))
 
 
 def read_progress(connection: sa.Connection) -> Progress:

@@ -17,13 +17,15 @@ from detector.reconciliation import LedgerRows, Mark
 from detector.settings import StoreSettings
 from detector.store import rows, tables
 from detector.store.database import connect, lock_tables, marked_reading, our_errors
+from detector.store.feedback import count_held_back
 from detector.store.impact import put_details, put_shares
 from detector.store.incident_index import put_names
 from detector.store.lease import Lease, acquire, release, renew, this_process
 from detector.store.ledger_rows import write_ledger
 from detector.store.marks import read_marks
 from detector.store.migrate import migrate
-from detector.store.outbox import entries_of, put_entries, put_notices
+from detector.store.outbox import entries_of, put_entries, put_notices, told_of
+from detector.store.people import Wishes, read_wishes
 from detector.timeline import Entry, Notice
 from detector.types import Cause, Incident, Status, Window
 
@@ -40,6 +42,7 @@ class Step:
     ledger: LedgerRows | None = None  # proxies and istiods that changed
     entries: Sequence[Entry] = ()  # of the incidents' timelines
     notices: Sequence[Notice] = ()  # to be told; of incidents that are in this step or before
+    foreseen: Mapping[str, int] = field(default_factory=dict)  # alarms, by expected incident
     details: Mapping[str, bytes] = field(default_factory=dict)  # by incident, detector.details
     time: datetime | None = None  # event time up to which everything is decided
     first: datetime | None = None  # event time at which judging began
@@ -132,6 +135,7 @@ class Store:
                 ),
             )
             rows.add_rejects(connection, step.rejects)
+            count_held_back(connection, step.foreseen)
             if step.ledger is not None:
                 write_ledger(connection, step.ledger)
             rows.count_step(connection, step.time, step.first)
@@ -225,6 +229,16 @@ class Store:
         """The changes that people announced and that had not ended by then."""
         with self._reading() as connection:
             return read_marks(connection, since)
+
+    def wishes(self) -> Wishes:
+        """What people want to hear of, and what they expect."""
+        with self._reading() as connection:
+            return read_wishes(connection, self._now())
+
+    def told(self, incidents: Collection[str]) -> set[str]:
+        """Those of these incidents that a notice was written of before."""
+        with self._reading() as connection:
+            return told_of(connection, incidents)
 
     def close(self) -> None:
         """Release the lease and let go of the database; may be called twice.

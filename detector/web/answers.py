@@ -35,11 +35,20 @@ def send(
         headers: further headers.
     """
     body = msgspec.json.encode(document)
-    tag = etag or f'"{blake2b(body, digest_size=12).hexdigest()}"'
-    shown = {"ETag": tag, "Cache-Control": "no-cache", **(headers or {})}
-    if status == 200 and matches(request.headers.get("if-none-match"), tag):
+    mark = etag or _tag(body)
+    shown = {"ETag": mark, "Cache-Control": "no-cache", **(headers or {})}
+    if request.method in {"GET", "HEAD"} and matches(request.headers.get("if-none-match"), mark):
         return Response(status_code=304, headers=shown)
     return Response(body, status_code=status, media_type=JSON, headers=shown)
+
+
+def tag(document: object) -> str:
+    """The ETag under which `send` would give a document."""
+    return _tag(msgspec.json.encode(document))
+
+
+def _tag(body: bytes) -> str:
+    return f'"{blake2b(body, digest_size=12).hexdigest()}"'
 
 
 def matches(header: str | None, etag: str) -> bool:
@@ -57,6 +66,7 @@ def described(
     query: type[parameters.Query] = parameters.Query,
     body: object | None = None,
     body_example: object | None = None,
+    body_needed: bool = True,
     headers: tuple[dict[str, Any], ...] = (),
     status: int = 200,
     problems: Mapping[int, str] | None = None,
@@ -69,6 +79,7 @@ def described(
         query: the parameters.
         body: type of the request's body, if it has one.
         body_example: of the body.
+        body_needed: whether the request needs a body.
         headers: parameters in headers.
         status: of the answer.
         problems: further problems by status, with when they happen.
@@ -84,7 +95,7 @@ def described(
         taken: dict[str, Any] = {"schema": reference(body)}
         if body_example is not None:
             taken["example"] = msgspec.to_builtins(body_example)
-        extra["requestBody"] = {"required": True, "content": {JSON: taken}}
+        extra["requestBody"] = {"required": body_needed, "content": {JSON: taken}}
     return {
         "status_code": status,
         "response_class": Response,

@@ -9,7 +9,17 @@ from fastapi import FastAPI
 
 from detector.settings import Settings
 from detector.store.shared import SharedStore
-from detector.web import incidents, pages, problems, windows
+from detector.web import (
+    announcing,
+    auditing,
+    incidents,
+    pages,
+    people,
+    problems,
+    silences,
+    windows,
+)
+from detector.web.guard import Guard
 from detector.web.schema import Described, reference
 from detector.web.state import State
 
@@ -41,11 +51,11 @@ def create_app(store: SharedStore, settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
-        max_body_size=settings.web.max_body_bytes,
     )
+    app.add_middleware(Guard, settings=settings)
     app.state.pushwake = State(store, settings)
     reference(problems.ProblemDocument)
     problems.install(app)
-    for router in (incidents.router, windows.router, pages.router):
-        app.include_router(router)
+    for part in (incidents, people, silences, windows, announcing, auditing, pages):
+        app.include_router(part.router)
     return app

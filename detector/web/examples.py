@@ -12,6 +12,9 @@ from detector.documents import (
     SignatureDocument,
     WindowReference,
 )
+from detector.silencing import Matcher, Silence
+from detector.store.audit import AuditEntry
+from detector.store.feedback import Acknowledgement, Feedback
 from detector.types import Window
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -67,4 +70,52 @@ INCIDENT = IncidentDocument(
         advice="Move proxies in smaller steps",
     ),
     exemplars=['[2026-11-23T12:00:21.000Z] "GET /cart/… HTTP/1.1" 503 NR route_not_found'],
+)
+
+MARKED = Window(
+    id="m5d0c1b2a39f84e76",
+    kind="manual",
+    started_at=NOON,
+    ended_at=None,
+    from_version="1.7.4",
+    to_version="1.7.5",
+    revision=None,
+    expected=0,
+    reconciled={},
+    failed=0,
+    reason="upgrade marked by deployer",
+)
+
+SILENCE = Silence(
+    id="s81f0c2d4a6b8",
+    matcher=Matcher(service=("cart.shop.svc.cluster.local",), signal=("NR",)),
+    reason="known, fixed by the next release",
+    owner="ann",
+    created_by="on-call",
+    created_at=NOON,
+    starts_at=NOON,
+    ends_at=NOON + timedelta(hours=4),
+)
+
+ACKNOWLEDGEMENT = Acknowledgement(
+    incident_id=INCIDENT.id, by="on-call", at=NOON + timedelta(minutes=1), note="looking into it"
+)
+
+FEEDBACK = Feedback(
+    incident_id=INCIDENT.id,
+    verdict="expected",
+    by="on-call",
+    at=NOON + timedelta(minutes=9),
+    note="we drain this zone every Monday",
+    held_back=3,
+)
+
+AUDITED = AuditEntry(
+    id=17,
+    at=NOON + timedelta(minutes=9),
+    by="on-call",
+    action="incident.feedback",
+    subject=INCIDENT.id,
+    request_id="5f2b8c1d9e0a4b76",
+    details={"verdict": "expected", "note": "we drain this zone every Monday"},
 )

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
 from fastapi import Request, Response
 from msgspec import Meta
 
+from detector import clock
 from detector.documents import IncidentDocument
+from detector.silencing import silencers
+from detector.store.feedback import (
+    Acknowledgement,
+    Feedback,
+    acknowledgements_of,
+    feedback_of,
+)
 from detector.store.incident_index import Place, Told, Wanted, find_incidents, one_incident
+from detector.store.shared import Connection
+from detector.store.silences import standing_silences
 from detector.types import Cause, Severity, Status
 from detector.web import answers, cursors, examples
-from detector.web.parameters import Paged, Query, read
+from detector.web.parameters import Instant, Paged, Query, read
 from detector.web.problems import not_found
 from detector.web.state import State, state_of
 
 router = answers.router("incidents")
 
 Name = Annotated[str, Meta(min_length=1, max_length=253)]
-Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class IncidentQuery(Paged, frozen=True):
@@ -47,11 +55,26 @@ class IncidentQuery(Paged, frozen=True):
     q: Annotated[Name | None, Meta(description="Part of its id or of one of its names.")] = None
 
 
+class IncidentAnswer(IncidentDocument, frozen=True, kw_only=True):
+    """An incident with what people say of it; ``silenced_by`` names the silences that hold now."""
+
+    acknowledgement: Acknowledgement | None = None
+    feedback: Feedback | None = None
+    silenced_by: list[str] = msgspec.field(default_factory=list)
+
+
 class IncidentPage(msgspec.Struct, frozen=True, kw_only=True):
     """Incidents, the one detected last first."""
 
-    items: list[IncidentDocument]
+    items: list[IncidentAnswer]
     next_page_token: str | None = None
+
+
+_EXAMPLE = IncidentAnswer(
+    **msgspec.structs.asdict(examples.INCIDENT),
+    acknowledgement=examples.ACKNOWLEDGEMENT,
+    feedback=examples.FEEDBACK,
+)
 
 
 def wanted(query: IncidentQuery) -> Wanted:
@@ -79,7 +102,7 @@ def wanted(query: IncidentQuery) -> Wanted:
     "/incidents",
     **answers.described(
         answer=IncidentPage,
-        example=IncidentPage(items=[examples.INCIDENT]),
+        example=IncidentPage(items=[_EXAMPLE]),
         query=IncidentQuery,
     ),
 )
@@ -89,7 +112,7 @@ def incidents(request: Request) -> Response:
     after = cursors.decode(request, query.page_token, Place)
     with state.store.reading() as connection:
         found = find_incidents(connection, wanted(query), limit=query.page_size + 1, after=after)
-    page = [_shown(one, state) for one in found[: query.page_size]]
+        page = shown(connection, found[: query.page_size], state)
     if len(found) <= query.page_size:
         return answers.send(request, IncidentPage(items=page))
     last = page[-1]
@@ -101,8 +124,8 @@ def incidents(request: Request) -> Response:
 @router.get(
     "/incidents/{incident_id}",
     **answers.described(
-        answer=IncidentDocument,
-        example=examples.INCIDENT,
+        answer=IncidentAnswer,
+        example=_EXAMPLE,
         problems={404: "There is no such incident."},
     ),
 )
@@ -112,14 +135,32 @@ def incident(request: Request, incident_id: str) -> Response:
     state = state_of(request)
     with state.store.reading() as connection:
         told = one_incident(connection, incident_id)
-    if told is None:
-        raise not_found("incident", incident_id)
-    return answers.send(request, _shown(told, state))
+        if told is None:
+            raise not_found("incident", incident_id)
+        (answer,) = shown(connection, [told], state)
+    return answers.send(request, answer)
 
 
-def _shown(told: Told, state: State) -> IncidentDocument:
+def shown(connection: Connection, found: Sequence[Told], state: State) -> list[IncidentAnswer]:
+    """Incidents as the settings let them be seen, with what people say of them."""
+    ids = [one.document.id for one in found]
+    acknowledged, said = acknowledgements_of(connection, ids), feedback_of(connection, ids)
+    now = clock.now()
+    silences = standing_silences(connection, now)
+    return [
+        IncidentAnswer(
+            **msgspec.structs.asdict(seen(one.document, state)),
+            acknowledgement=acknowledged.get(one.document.id),
+            feedback=said.get(one.document.id),
+            silenced_by=[silence.id for silence in silencers(silences, one.document, now)],
+        )
+        for one in found
+    ]
+
+
+def seen(document: IncidentDocument, state: State) -> IncidentDocument:
     """An incident as the settings let it be seen."""
     if state.settings.web.exemplars:
-        return told.document
+        return document
     none: Sequence[str] = []
-    return msgspec.structs.replace(told.document, exemplars=none)
+    return msgspec.structs.replace(document, exemplars=none)

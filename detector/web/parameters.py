@@ -7,6 +7,7 @@ parameters of the OpenAPI document from it.
 from __future__ import annotations
 
 import difflib
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 
@@ -15,6 +16,9 @@ from fastapi import Request
 from msgspec import Meta
 
 from detector.web.problems import Pointer, ProblemError
+
+Instant = Annotated[datetime, Meta(tz=True)]
+"""A time with its zone."""
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

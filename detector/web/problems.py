@@ -121,7 +121,6 @@ def answer(request: Request, problem: ProblemError) -> Response:
 _KINDS: dict[int, tuple[str, str]] = {
     404: ("not-found", "There is nothing at this address; /openapi.json lists what there is."),
     405: ("method", "This address does not answer that method; the Allow header says which."),
-    413: ("too-large", "The body is larger than web.max_body_bytes allows."),
 }
 
 

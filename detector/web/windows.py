@@ -14,13 +14,11 @@ from detector.store.marks import one_mark
 from detector.store.window_rows import WindowPlace, find_windows, one_window
 from detector.types import Window, WindowKind
 from detector.web import answers, cursors, examples
-from detector.web.parameters import Paged, Query, read
+from detector.web.parameters import Instant, Paged, Query, read
 from detector.web.problems import not_found
 from detector.web.state import state_of
 
 router = answers.router("windows")
-
-Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class WindowDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,8 +132,8 @@ def window(request: Request, window_id: str) -> Response:
     read(request, Query)
     with state_of(request).store.reading() as connection:
         found = one_window(connection, window_id)
-        mark = one_mark(connection, window_id) if found is None else None
-    if found is None and mark is not None:
+        mark = one_mark(connection, window_id)
+    if mark is not None and (found is None or found.ended_at is None):
         found = window_of(mark)
     if found is None:
         raise not_found("window", window_id)

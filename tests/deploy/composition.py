@@ -126,6 +126,7 @@ def pushwake(name: str, folder: Path, **variables: str) -> Iterator[subprocess.P
     told = {
         "PATH": os.environ["PATH"],
         "PUSHWAKE_STORE__URL": store.replace("/var/lib/pushwake", str(folder)),
+        "PUSHWAKE_RUN__PORT": "0",  # of this machine, whose own are taken
         **variables,
     }
     running = subprocess.Popen([str(BINARIES / "pushwake"), *command], env=told)

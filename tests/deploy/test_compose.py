@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -125,12 +128,20 @@ def incidents(port: int) -> list[dict[str, Any]]:
     return found
 
 
+def health(name: str, port: int) -> int:
+    """The exit code of a service's health check, asked at another port."""
+    _, python, flag, code = service(name)["healthcheck"]["test"]
+    assert python == "python"
+    there = code.replace(f":{probed(service(name))[0]}", f":{port}")
+    return subprocess.run([sys.executable, flag, there], timeout=30, check=False).returncode
+
+
 def test_broker_topics_worker_and_web_process_together_tell_of_an_incident(tmp_path: Path) -> None:
     try:
         jars()
     except UnavailableError as reason:
         missing("Apache Kafka", str(reason))
-    web = free_port()
+    web, probes = free_port(), free_port()
     with broker(tmp_path) as port:
         make_topics(port, tmp_path)
         with closing(KafkaAdminClient(bootstrap_servers=f"127.0.0.1:{port}")) as admin:
@@ -139,15 +150,21 @@ def test_broker_topics_worker_and_web_process_together_tell_of_an_incident(tmp_p
         write(port, "istiod", RECORDING / "istiod.log.zst")
         write(port, "istio-proxy", RECORDING / "access.log.zst")
         with (
-            pushwake("run", tmp_path, **address),
+            pushwake("run", tmp_path, **address, PUSHWAKE_RUN__PORT=str(probes)) as working,
             pushwake("serve", tmp_path, PUSHWAKE_WEB__PORT=str(web)) as serving,
         ):
+            wait_for_port(probes, working)
+            assert health("run", probes) == 0
             wait_for_port(web, serving)
             deadline = time.monotonic() + WAIT_S
             while not (found := incidents(web)) and time.monotonic() < deadline:
                 time.sleep(0.5)
+            page = httpx.get(f"http://127.0.0.1:{probes}/metrics").text
     (one,) = found
     assert one["attribution"]["cause"] == "control-plane"
+    assert 'pushwake_incidents_open{cause="control-plane"} 1.0' in page
+    assert re.search(r'pushwake_records_total\{format="[\w.-]+",kind="access"\}', page)
+    assert re.search(r'pushwake_records_total\{format="[\w.-]+",kind="istiod"\}', page)
 
 
 @pytest.mark.parametrize("name", PROCESSES)

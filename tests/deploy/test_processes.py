@@ -38,7 +38,7 @@ def command_of(process: Process) -> list[str]:
 def surroundings(process: Process, folder: Path) -> dict[str, str]:
     told = environment(process, {})
     address = told["PUSHWAKE_STORE__URL"].replace("/var/lib/pushwake", str(folder))
-    return {**told, "PUSHWAKE_STORE__URL": address}
+    return {**told, "PUSHWAKE_STORE__URL": address, "PUSHWAKE_RUN__PORT": "0"}
 
 
 @pytest.mark.parametrize("process", STATEFUL, ids=lambda one: str(one.name))

@@ -19,7 +19,7 @@ from detector.replaying import Inputs, Outcome, replay
 from detector.settings import Settings
 from detector.store import Step, Store
 from detector.store.outbox import outbox
-from detector.timeline import Chronicle, Entry, notices
+from detector.timeline import Chronicle, Entry, Notice, notices
 from detector.types import Attribution, Signature
 from detector.worker import Worker
 from tests.detector.conftest import RECORDINGS, Replayed
@@ -74,6 +74,15 @@ def test_a_replay_writes_timelines_and_tells_nobody(store: Store, url: str) -> N
     assert told(url) == []
 
 
+def news(entries: list[Entry], *, known: bool = True) -> list[Notice]:
+    return notices(
+        entries,
+        [incident()],
+        told=lambda asked: asked if known else (),
+        held=lambda _: False,
+    )
+
+
 def recorded(store: Store) -> Outcome:
     folder = RECORDINGS / "a_upgrade_nc"
     inputs = Inputs(access=[str(folder / "access.log.zst")])
@@ -90,9 +99,7 @@ def test_what_a_live_run_finds_is_in_the_outbox_with_the_revision_it_was_written
     worker.chronicle.note(START, [Change("open", incident(), "NC beyond its baseline")])
     store.commit(Step(incidents=[incident()]))
     entries = worker.chronicle.take()
-    store.commit(
-        Step(incidents=[incident()], entries=entries, notices=notices(entries, [incident()]))
-    )
+    store.commit(Step(incidents=[incident()], entries=entries, notices=news(entries, known=False)))
     record.commit()
 
     assert told(url) == [("inc-1", 2, "opened", "resolved")]
@@ -156,11 +163,11 @@ def test_several_changes_in_one_step_are_one_notice_and_an_opening_outweighs_the
     chronicle, _ = opened()
     changes = [Change("worsen", incident(), ""), Change("recover", incident(), "")]
     chronicle.note(at(10), changes)
-    assert [one.kind for one in notices(chronicle.take(), [incident()])] == ["recovering"]
+    assert [one.kind for one in news(chronicle.take())] == ["recovering"]
 
     fresh = Chronicle()
     fresh.note(at(10), [Change("open", incident(), ""), *changes])
-    (one,) = notices(fresh.take(), [incident()])
+    (one,) = news(fresh.take())
     assert one.kind == "opened"
     assert (one.reach.services, one.reach.reconciled, one.reach.expected) == (2, 5, 6)
     assert one.document.id == "inc-1"
@@ -170,7 +177,7 @@ def test_another_series_alone_is_no_news() -> None:
     chronicle, _ = opened()
     chronicle.note(at(10), [Change("join", incident(), "same destination")])
 
-    assert notices(chronicle.take(), [incident()]) == []
+    assert news(chronicle.take()) == []
 
 
 def test_an_incident_forgotten_by_the_book_leaves_the_chronicle() -> None:

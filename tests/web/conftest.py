@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,8 +14,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 
+from detector.settings import Settings, StoreSettings
 from detector.store import Step, Store
+from detector.store.shared import SharedStore
+from detector.web.app import create_app
 from tests.web.samples import sample_incidents, sample_windows
 
 PUSHWAKE = Path(sys.executable).parent / "pushwake"
@@ -21,7 +27,7 @@ PUSHWAKE = Path(sys.executable).parent / "pushwake"
 
 @contextmanager
 def served(*arguments: str) -> Iterator[str]:
-    """The address of a ``pushwake serve`` that is up."""
+    """The address of a ``pushwake serve`` that is up, a process of its own."""
     process = subprocess.Popen(
         [PUSHWAKE, "serve", "--port", "0", *arguments],
         stdout=subprocess.PIPE,
@@ -40,19 +46,66 @@ def served(*arguments: str) -> Iterator[str]:
         process.communicate(timeout=20)
 
 
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """The address of the application over real HTTP, in a thread of this process."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        create_app(SharedStore(settings.store), settings), log_level="error", access_log=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+    thread.start()
+    try:
+        eventually(lambda: server.started)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=20)
+        listening.close()
+
+
+@contextmanager
+def speaking(url: str, settings: Settings | None = None) -> Iterator[httpx.Client]:
+    """A client of a server over the store at ``url``."""
+    whole = Settings(store=StoreSettings(url=url)) if settings is None else settings
+    with serving(whole) as base, httpx.Client(base_url=base) as client:
+        yield client
+
+
+def fill(url: str) -> None:
+    """Write the sample incidents and windows into a new store."""
+    with Store.open(url) as store:
+        store.commit(Step(incidents=sample_incidents(), windows=sample_windows()))
+
+
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of a store with incidents and windows; for reading only."""
     url = f"sqlite:///{tmp_path_factory.mktemp('web') / 'store.db'}"
-    with Store.open(url) as store:
-        store.commit(Step(incidents=sample_incidents(), windows=sample_windows()))
+    fill(url)
     return url
 
 
 @pytest.fixture(scope="session")
 def client(filled: str) -> Iterator[httpx.Client]:
     """Speaks to a server over the filled store."""
-    with served("--store", filled) as base, httpx.Client(base_url=base) as opened:
+    with speaking(filled) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def own_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a filled store that a module's tests write to."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('own') / 'store.db'}"
+    fill(url)
+    return url
+
+
+@pytest.fixture(scope="module")
+def writer(own_url: str) -> Iterator[httpx.Client]:
+    """Speaks to a server whose store may be written."""
+    with speaking(own_url) as opened:
         yield opened
 
 
