@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TypeVar
 
 from detector.report import charts, phrases
 from detector.report.chartdata import Span
@@ -13,7 +14,7 @@ from detector.settings import Settings
 from detector.store.incident_index import Told, Wanted, count_incidents, find_incidents
 from detector.store.shared import Connection
 from detector.store.window_rows import find_windows, one_window
-from detector.types import Incident, Status
+from detector.types import Incident, Status, Window
 from detector.web.pages.comparing import Reconciliation, told_of
 from detector.web.pages.pulse import Pulse, take_pulse
 from detector.web.pages.restored import incident_of
@@ -87,8 +88,8 @@ def _timeline(connection: Connection, pulse: Pulse) -> tuple[ChartView | None, s
     length = _period(end - max(starts))
     span = Span(max(end - length, pulse.since or end - length), end, 10)
     drawn = charts.timeline(
-        [incident_of(one.document) for one in found if _within(one, span.start)],
-        [one for one in windows if (one.ended_at or end) >= span.start],
+        [_clipped(one, span) for one in map(_restored, found) if _reaches(one, span)],
+        [_clipped(one, span) for one in windows if _reaches(one, span)],
         span,
     )
     view = ChartView(drawn.title, drawn.spec, "", None)
@@ -100,6 +101,17 @@ def _period(age: timedelta) -> timedelta:
     return next((one for one in PERIODS if one >= 1.2 * age), PERIODS[-1])
 
 
-def _within(told: Told, start: datetime) -> bool:
-    end = told.document.ended_at
-    return end is None or end >= start
+def _restored(told: Told) -> Incident:
+    return incident_of(told.document)
+
+
+Bar = TypeVar("Bar", Incident, Window)
+
+
+def _reaches(one: Bar, span: Span) -> bool:
+    return one.ended_at is None or one.ended_at >= span.start
+
+
+def _clipped(one: Bar, span: Span) -> Bar:
+    """Without the part that lies before the chart."""
+    return replace(one, started_at=max(one.started_at, span.start))
