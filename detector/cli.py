@@ -19,6 +19,7 @@ from detector.commands import (
     learn,
     lists,
     mark,
+    notify,
     poll,
     proxies,
     replay,
@@ -26,13 +27,15 @@ from detector.commands import (
     series,
     serve,
     signatures,
+    traffic,
 )
 from detector.commands.parser import Parser
 from detector.errors import PushwakeError
 from detector.secrecy import veiled
 
 _COMMANDS = (
-    run, serve, learn, replay, demo, explain, mark, poll, proxies, series, signatures, lists,
+    run, serve, notify, learn, replay, demo, explain, mark,
+    poll, proxies, series, signatures, traffic, lists,
 )  # fmt: skip
 
 _EXAMPLES = """\

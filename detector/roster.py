@@ -27,11 +27,17 @@ class Heard(NamedTuple):
 
 
 class Roster:
-    """Remembers which pods were told, so that each is told once, and again with a new version."""
+    """Remembers which pods were told, so that each is told once, and again with a new version.
+
+    Attributes:
+        pods: names of all that wrote.
+        heard: those of the last batch.
+    """
 
     def __init__(self) -> None:
         self._told: dict[str, str | None] = {}
         self.pods: set[str] = set()
+        self.heard: list[Heard] = []
 
     def take(self, access: pl.DataFrame) -> tuple[pl.DataFrame, list[Heard]]:
         """Look through access log entries (`schema.ACCESS`).
@@ -57,6 +63,7 @@ class Roster:
             if self._told.get(name, "") != version:
                 self._told[name] = version
                 rows.append(_event(name, first, workload, version))
+        self.heard = heard
         return pl.DataFrame(rows, schema=schema.CONTROL, orient="row"), heard
 
 

@@ -82,13 +82,13 @@ class Worker:
         self.chronicle = Chronicle()
         self.details = DetailLog(timedelta(seconds=settings.report.context_s))
         self.counts: Counter[str] = Counter()
-        self._roster = Roster()
+        self.roster = Roster()
         self.rejects = RejectLog()
 
     @property
     def pods(self) -> set[str]:
         """The names of the pods that wrote access log entries."""
-        return self._roster.pods
+        return self.roster.pods
 
     @property
     def late(self) -> int:
@@ -191,7 +191,7 @@ class Worker:
         self.counts.update(parsed.counts)
         self.add_events(parsed.control)
         self._rollup.add(parsed.access)
-        newcomers, heard = self._roster.take(parsed.access)
+        newcomers, heard = self.roster.take(parsed.access)
         self.add_events(newcomers)
         for one in heard:
             self.ledger.hear(one.proxy, one.time, one.workload)

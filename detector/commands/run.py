@@ -6,20 +6,23 @@ import argparse
 import logging
 import signal
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from threading import Event
 
 from detector import clock, logs
+from detector.checking import check
 from detector.commands.parser import Verbs, add_settings, settings_of
 from detector.configure import digest
+from detector.effective import effective
 from detector.errors import InputError, PushwakeError
 from detector.live import Live, Metrics, Status, alive, ready
-from detector.live.kafka import source_of
+from detector.live.kafka import dead_letters_of, source_of
+from detector.live.standby import open_store
 from detector.probes import Probes
 from detector.record import Record
+from detector.secrecy import veiled
 from detector.settings import Settings
-from detector.store import Store
 from detector.worker import Worker
 from pipelines.source import SourceError
 
@@ -36,12 +39,28 @@ def add(verbs: Verbs) -> None:
         "failure of broker or store: let it be started again, it goes on where it was.",
     )
     verb.set_defaults(run=run)
+    only = verb.add_mutually_exclusive_group()
+    only.add_argument(
+        "--check",
+        action="store_true",
+        help="only tell whether settings, brokers, topics and store are as a worker needs them",
+    )
+    only.add_argument(
+        "--print-effective",
+        action="store_true",
+        help="only print the settings in force, from file, environment and flags; secrets hidden",
+    )
     add_settings(verb)
 
 
 def run(options: argparse.Namespace) -> int:
     """``pushwake run``."""
     settings = settings_of(options)
+    if options.print_effective:
+        sys.stdout.write(effective(settings))
+        return 0
+    if options.check:
+        return _check(settings)
     logs.start(sys.stderr, settings.run.log_format)
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -57,6 +76,17 @@ def run(options: argparse.Namespace) -> int:
         log.critical("a defect of Pushwake; it can be started again", exc_info=True)
         return 1
     return 0
+
+
+def _check(settings: Settings) -> int:
+    """Tell each finding on a line of its own; the exit code of the first that is an error."""
+    code = 0
+    for name, text, error in check(settings):
+        sign = "ok  " if error is None else "FAIL"
+        sys.stdout.write(veiled(f"{sign}  {name:<10}{text}\n"))
+        sys.stdout.flush()
+        code = code or (0 if error is None else error.exit_code)
+    return code
 
 
 def _failed(error: PushwakeError) -> int:
@@ -75,10 +105,20 @@ def _work(settings: Settings, stop: Event) -> None:
             alive=partial(alive, status),
             ready=partial(ready, status, settings.run.ready_behind_s),
         ) as probes,
-        Store.open(settings.store.url, settings=settings.store) as store,
-        closing(source_of(settings.kafka)) as source,
+        ExitStack() as stack,
     ):
         log.info("probes and metrics", extra={"fields": {"port": probes.port}})
+        store = open_store(settings, status, stop)
+        if store is None:
+            return
+        stack.enter_context(store)
+        source = stack.enter_context(closing(source_of(settings.kafka)))
+        letters = dead_letters_of(settings.kafka)
+        if letters is not None:
+            stack.enter_context(closing(letters))
         worker = Worker(settings)
         record = Record(store, worker, settings.store.commit_s)
-        Live(source, worker, record, settings, status=status, metrics=metrics).run(stop)
+        live = Live(
+            source, worker, record, settings, status=status, metrics=metrics, letters=letters
+        )
+        live.run(stop)

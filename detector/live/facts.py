@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from detector.conditions import Condition
 from detector.live.status import Facts
 from detector.worker import Worker
 
 
-def facts_of(worker: Worker, sizes: Mapping[str, int]) -> Facts:
+def facts_of(worker: Worker, sizes: Mapping[str, int], conditions: Iterable[Condition]) -> Facts:
     """Count what a worker holds; in its own thread, after a commit.
 
     Args:
         worker: the worker.
         sizes: bytes of its state by part, as of the commit.
+        conditions: what is wrong with the input.
     """
     catalogue = worker.engine.catalogue
     live = (one for one in worker.book.incidents if one.status != "resolved")
@@ -26,4 +28,5 @@ def facts_of(worker: Worker, sizes: Mapping[str, int]) -> Facts:
         proxies=len(worker.ledger.proxies),
         open_by_cause=dict(Counter(one.attribution.cause for one in live)),
         state_bytes=dict(sizes),
+        conditions=dict(Counter(one.kind for one in conditions)),
     )

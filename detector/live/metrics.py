@@ -23,6 +23,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from detector.conditions import ConditionKind
 from detector.live.status import Phase, Status
 from detector.types import Cause
 
@@ -137,6 +138,8 @@ class _Held(Collector):
             "state_bytes", "Size of the state at the last commit.", "part", facts.state_bytes
         )
         causes = dict.fromkeys(get_args(Cause), 0) | dict(facts.open_by_cause)
+        kinds = dict.fromkeys(get_args(ConditionKind), 0) | dict(facts.conditions)
+        yield _labelled("data_conditions", "What is wrong with the input.", "kind", kinds)
         yield _labelled("incidents_open", "Incidents that are not over.", "cause", causes)
 
 

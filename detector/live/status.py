@@ -20,6 +20,7 @@ class Facts:
     evicted: int = 0
     proxies: int = 0
     open_by_cause: Mapping[str, int] = field(default_factory=dict)
+    conditions: Mapping[str, int] = field(default_factory=dict)  # of the input, on, by kind
     state_bytes: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -6,6 +6,7 @@ A section is a file of its own; `tree` puts them together.
 from detector.settings.detection import DetectionSettings
 from detector.settings.istiod import IstiodSettings
 from detector.settings.kafka import KafkaSettings
+from detector.settings.notify import ChannelKind, ChannelSettings, NotifySettings
 from detector.settings.report import RedactionSettings, ReportSettings
 from detector.settings.run import RunSettings
 from detector.settings.section import Section
@@ -16,9 +17,12 @@ from detector.settings.web import WebSettings
 from detector.settings.windows import WindowSettings
 
 __all__ = [
+    "ChannelKind",
+    "ChannelSettings",
     "DetectionSettings",
     "IstiodSettings",
     "KafkaSettings",
+    "NotifySettings",
     "RedactionSettings",
     "ReportSettings",
     "RunSettings",

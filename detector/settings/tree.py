@@ -16,6 +16,7 @@ from msgspec import Meta
 from detector.settings.detection import DetectionSettings
 from detector.settings.istiod import IstiodSettings
 from detector.settings.kafka import KafkaSettings
+from detector.settings.notify import NotifySettings
 from detector.settings.report import RedactionSettings, ReportSettings
 from detector.settings.run import RunSettings
 from detector.settings.section import Section
@@ -52,6 +53,9 @@ class Settings(Section, frozen=True):
     redaction: Annotated[
         RedactionSettings, Meta(description="What exemplars may show of a log line.")
     ] = RedactionSettings()
+    notify: Annotated[NotifySettings, Meta(description="Whom to tell of incidents, and how.")] = (
+        NotifySettings()
+    )
     formats: Annotated[
         dict[str, str],
         Meta(

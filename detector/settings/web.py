@@ -33,3 +33,11 @@ class WebSettings(Section, frozen=True):
     exemplars: Annotated[
         bool, Meta(description="Show exemplars, the redacted log lines, in answers.")
     ] = True
+    base_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://\S+[^/\s])?$",
+            description="Address of the pages as people reach them, for links in messages: "
+            "https://HOST, without a slash at its end. Empty: messages carry no links.",
+        ),
+    ] = ""

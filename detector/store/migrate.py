@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import sqlalchemy as sa
 from alembic import command
@@ -11,6 +12,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from detector.errors import StoreVersionError
+
+Age = Literal["none", "older", "current"]
 
 _FOLDER = Path(__file__).parent / "migrations"
 
@@ -31,18 +34,27 @@ def migrate(connection: sa.Connection) -> None:
     Raises:
         StoreVersionError: the store was written by a newer version; nothing is changed.
     """
-    config = _config(connection)
-    scripts = ScriptDirectory.from_config(config)
+    if age(connection) != "current":
+        command.upgrade(_config(connection), "head")
+
+
+def age(connection: sa.Connection) -> Age:
+    """How a store's tables stand to this version of the code.
+
+    Raises:
+        StoreVersionError: the store was written by a newer version.
+    """
+    scripts = ScriptDirectory.from_config(_config(connection))
     present = MigrationContext.configure(connection).get_current_revision()
     if present == scripts.get_current_head():
-        return
+        return "current"
     if present not in {None, *(script.revision for script in scripts.walk_revisions())}:
         raise StoreVersionError(
             f"its tables have version {present}, which this Pushwake does not know",
             where=connection.engine.url.render_as_string(hide_password=True),
             advice="Use the newer Pushwake that wrote it, or set store.url to another store",
         )
-    command.upgrade(config, "head")
+    return "none" if present is None else "older"
 
 
 def _config(connection: sa.Connection) -> Config:

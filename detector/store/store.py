@@ -11,11 +11,13 @@ import msgspec
 import sqlalchemy as sa
 
 from detector import clock, documents
+from detector.conditions import Condition
 from detector.documents import IncidentDocument
 from detector.errors import StoreError
 from detector.reconciliation import LedgerRows, Mark
 from detector.settings import StoreSettings
 from detector.store import rows, tables
+from detector.store.conditions import put_conditions, read_conditions
 from detector.store.database import connect, lock_tables, marked_reading, our_errors
 from detector.store.feedback import count_held_back
 from detector.store.impact import put_details, put_shares
@@ -40,6 +42,7 @@ class Step:
     offsets: Mapping[tuple[str, int], int] = field(default_factory=dict)  # next to read
     rejects: Mapping[str, int] = field(default_factory=dict)  # by reason, new in this step
     ledger: LedgerRows | None = None  # proxies and istiods that changed
+    conditions: Sequence[Condition] = ()  # of the input, that changed
     entries: Sequence[Entry] = ()  # of the incidents' timelines
     notices: Sequence[Notice] = ()  # to be told; of incidents that are in this step or before
     foreseen: Mapping[str, int] = field(default_factory=dict)  # alarms, by expected incident
@@ -114,9 +117,9 @@ class Store:
         """
         with our_errors(self._engine), self._engine.begin() as connection:
             renew(connection, self._lease, now=self._now(), where=self._where)
-            rows.put_incidents(connection, step.incidents)
-            put_names(connection, step.incidents)
-            put_shares(connection, step.incidents)
+            changed = rows.put_incidents(connection, step.incidents)
+            put_names(connection, changed)
+            put_shares(connection, changed)
             put_details(connection, step.details)
             put_entries(connection, step.entries)
             put_notices(connection, step.notices, self._now())
@@ -136,6 +139,7 @@ class Store:
             )
             rows.add_rejects(connection, step.rejects)
             count_held_back(connection, step.foreseen)
+            put_conditions(connection, step.conditions)
             if step.ledger is not None:
                 write_ledger(connection, step.ledger)
             rows.count_step(connection, step.time, step.first)
@@ -224,6 +228,11 @@ class Store:
             query = query.where(sa.or_(table.c.ended_at.is_(None), table.c.ended_at >= since))
         with self._reading() as connection:
             return [msgspec.json.decode(text, type=Window) for text in connection.scalars(query)]
+
+    def conditions(self) -> list[Condition]:
+        """What is wrong with the input at present."""
+        with self._reading() as connection:
+            return read_conditions(connection)
 
     def marks(self, *, since: datetime) -> list[Mark]:
         """The changes that people announced and that had not ended by then."""

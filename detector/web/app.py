@@ -15,6 +15,7 @@ from detector.web import (
     incidents,
     pages,
     people,
+    probes,
     problems,
     silences,
     windows,
@@ -56,6 +57,6 @@ def create_app(store: SharedStore, settings: Settings) -> FastAPI:
     app.state.pushwake = State(store, settings)
     reference(problems.ProblemDocument)
     problems.install(app)
-    for part in (incidents, people, silences, windows, announcing, auditing, pages):
+    for part in (probes, incidents, people, silences, windows, announcing, auditing, pages):
         app.include_router(part.router)
     return app

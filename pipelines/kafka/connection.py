@@ -67,7 +67,7 @@ class TokenFile(AbstractTokenProvider):
         return self._path.read_text(encoding="utf-8").strip()
 
 
-_ADVICE = "Check kafka.bootstrap_servers, the security settings and the network"
+_ADVICE = "Check kafka.bootstrap_servers, the credentials and security settings, and the network"
 
 
 @contextmanager

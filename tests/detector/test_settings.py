@@ -69,7 +69,7 @@ def test_other_environment_variables_are_nobodys_business() -> None:
     [
         ("detection.buckt_s=3", "Did you mean detection.bucket_s?"),
         ("detectio.bucket_s=3", "Did you mean detection.bucket_s?"),
-        ("nothing.like_it=3", "`pushwake settings` lists"),
+        ("xyzzy.like_it=3", "`pushwake settings` lists"),
         ("detection=3", "detection is a section"),
         ("formats=x", "formats is a section"),
         ("detection.bucket_s", "has no '='"),

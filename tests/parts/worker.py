@@ -28,11 +28,14 @@ class WorkerProcess:
     """A worker with settings of its own, its log read line by line."""
 
     def __init__(
-        self, *flags: str, environment: Mapping[str, str] | None = None, **settings: object
+        self,
+        settings: Mapping[str, object],
+        *flags: str,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         command = [sys.executable, "-m", "detector.cli", "run", *flags]
         for name, value in settings.items():
-            command += ["--set", f"{name.replace('__', '.')}={value}"]
+            command += ["--set", f"{name}={value}"]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -68,7 +71,10 @@ class WorkerProcess:
 
     def get(self, path: str) -> httpx.Response:
         """Ask for a page."""
-        return httpx.get(self.address + path, timeout=10)
+        try:
+            return httpx.get(self.address + path, timeout=10)
+        except httpx.TransportError as error:
+            raise AssertionError("".join(self.lines)) from error
 
     def metric(self, name: str) -> float:
         """The value of the one sample whose name and labels are ``name``; 0 when there is none."""

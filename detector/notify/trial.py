@@ -1,0 +1,56 @@
+"""``pushwake notify test``: what a channel takes, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from detector.notify import slack_message as wording
+from detector.notify.channels import chat_of, check
+from detector.notify.outcomes import Outcome
+from detector.notify.sample import sample
+from detector.notify.sending import Chat, Mark
+from detector.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One step: whether it went well, or can be done without, and what to say of it."""
+
+    good: bool
+    words: str
+
+
+def try_out(name: str, settings: Settings, now: datetime) -> Iterator[Trial]:
+    """Send a test message to a channel.
+
+    Raises:
+        SettingsError: the channel lacks something.
+    """
+    channel = settings.notify.channels[name]
+    check(name, channel)
+    yield from _chat(chat_of(name, channel, settings.notify), settings.web.base_url, now)
+
+
+def _chat(chat: Chat, base_url: str, now: datetime) -> Iterator[Trial]:
+    notice = sample(now)
+    message = wording.message(notice, base_url)
+    mark = Mark(f"test-{now:%Y%m%dT%H%M%S}", "root")
+    root = chat.post(message, mark)
+    yield _trial("message", root)
+    if root.answer != "sent" or not chat.editable:
+        return
+    edited = wording.noted(message, "Edited, as messages of incidents that develop are.")
+    yield _trial("edit", chat.edit(root.ref, root.place, edited, mark))
+    reply = Mark(mark.key, "thread")
+    yield _trial("thread", chat.post(wording.details(notice), reply, thread=root.ref))
+    found = chat.find(mark, now)
+    words = "look back after a broken connection (else a message may come twice)"
+    yield _trial(words, found, needed=False)
+
+
+def _trial(what: str, outcome: Outcome, *, needed: bool = True) -> Trial:
+    good = outcome.answer == "sent"
+    words = "ok" if good else f"failed: {outcome.detail}"
+    return Trial(good or not needed, f"{what}: {words}")

@@ -1,0 +1,112 @@
+"""A store with incidents in it, a Slack, and a notifier between them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from threading import Event, Thread
+
+import msgspec
+import pytest
+
+from detector import clock
+from detector.notify import Desk, Health, Meter, Notifier, couriers, no_charts
+from detector.settings import ChannelSettings, NotifySettings, Settings, StoreSettings, WebSettings
+from detector.store import Step, Store
+from detector.store.shared import SharedStore
+from detector.timeline import EntryKind, notice
+from detector.types import Incident, Severity, Status
+from tests.parts.slack import TOKEN, FakeSlack, fake_slack
+from tests.web.samples import sample_incident
+
+
+def incident(
+    number: int, status: Status = "open", severity: Severity = "warning", errors: float = 412
+) -> Incident:
+    made = sample_incident(number, status=status, service=f"svc{number}.shop.svc.cluster.local")
+    made.severity = severity
+    made.errors = errors
+    return made
+
+
+class World:
+    """A store as a worker writes it, and settings of a notifier on it."""
+
+    def __init__(self, folder: Path, slack: FakeSlack) -> None:
+        self.url = f"sqlite:///{folder / 'store.db'}"
+        self.folder = folder
+        self.slack = slack
+        self.notify = NotifySettings(pause_s=0, backoff_s=0.05, backoff_max_s=0.2, timeout_s=2)
+        self.secret("hook", slack.hook)
+        self.secret("token", TOKEN)
+        with Store.open(self.url):
+            pass
+
+    def secret(self, name: str, text: str) -> str:
+        path = self.folder / name
+        path.write_text(text + "\n")
+        return str(path)
+
+    @property
+    def hook(self) -> ChannelSettings:
+        return ChannelSettings(kind="slack-webhook", secret_file=str(self.folder / "hook"))
+
+    @property
+    def bot(self) -> ChannelSettings:
+        token = str(self.folder / "token")
+        return ChannelSettings(kind="slack-bot", secret_file=token, to="C0123456789")
+
+    def tell(self, incidents: Sequence[Incident], kind: EntryKind = "opened") -> None:
+        """Commit incidents and their notices, as the worker does."""
+        with Store.open(self.url) as store:
+            told = [notice(one, kind) for one in incidents]
+            store.commit(Step(incidents=incidents, notices=told))
+
+    def settings(self, **channels: ChannelSettings) -> Settings:
+        return Settings(
+            store=StoreSettings(url=self.url, lease_s=5),
+            web=WebSettings(base_url="https://pushwake.example"),
+            notify=msgspec.structs.replace(
+                self.notify, channels=channels, api_url=f"{self.slack.url}/api/", port=0
+            ),
+        )
+
+    @contextmanager
+    def notifier(self, **channels: ChannelSettings) -> Iterator[tuple[Health, Meter]]:
+        settings = self.settings(**channels)
+        desk = Desk(SharedStore(settings.store), settings.store.lease_s, clock.now)
+        meter = Meter()
+        running = couriers(settings, desk, meter, charts=no_charts, now=clock.now)
+        health, stop = Health(couriers=running), Event()
+        process = Notifier(
+            desk, running, lease_s=5, kept=timedelta(days=30), health=health, now=clock.now
+        )
+        thread = Thread(target=process.run, args=(stop,))
+        thread.start()
+        try:
+            yield health, meter
+        finally:
+            stop.set()
+            thread.join()
+
+
+def until(holds: Callable[[], object], seconds: float = 20) -> None:
+    """Wait until something holds; fail when it does not in time."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never held"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def slack() -> Iterator[FakeSlack]:
+    with fake_slack() as one:
+        yield one
+
+
+@pytest.fixture
+def world(tmp_path: Path, slack: FakeSlack) -> World:
+    return World(tmp_path, slack)
