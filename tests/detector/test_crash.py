@@ -26,6 +26,7 @@ from tests.parts.kafka import Broker
 from tests.parts.lives import LEASE_S, PLACES
 from tests.parts.postgres import Postgres
 from tests.parts.stream import Stream, seeded
+from tests.parts.tansu import Cluster
 
 KILLS = 50
 SEED = 7
@@ -39,9 +40,10 @@ Kept = dict[str, list[Any]]
 class Case:
     """A stream in the topics of a broker, and commands that read it."""
 
-    def __init__(self, broker: Broker, make_topic: MakeTopic, stream: Stream) -> None:
+    def __init__(self, broker: Cluster, make_topic: MakeTopic, stream: Stream) -> None:
         self.broker, self.stream = broker, stream
         self.restarts: tuple[int, ...] = ()  # of the broker, after so many lives
+        self.restart: Callable[[], None] = lambda: None
         self.access = make_topic(partitions=len(stream.access), name="access")
         self.control = make_topic(name="control")
         stream.write(broker.bootstrap, self.access, self.control)
@@ -91,8 +93,7 @@ class Case:
             if line.startswith("last"):
                 break
             if len(ends) in self.restarts:
-                self.broker.kill()
-                self.broker.start()
+                self.restart()
         return ends
 
 
@@ -168,6 +169,7 @@ def test_killed_fifty_times_it_leaves_what_an_undisturbed_run_leaves_and_what_a_
     plain, battered = (f"sqlite:///{tmp_path}/{name}.db" for name in ("plain", "battered"))
     expected = undisturbed(case, plain)
     case.restarts = (KILLS // 3, 2 * KILLS // 3)
+    case.restart = own_broker.restart
     with case.lives(battered, KILLS) as process:
         ends = case.finish(battered, process)
 
@@ -181,7 +183,7 @@ def test_killed_fifty_times_it_leaves_what_an_undisturbed_run_leaves_and_what_a_
 
 
 def test_on_postgresql_too_it_goes_on_through_kills_and_a_server_that_is_away(
-    broker: Broker, make_topic: MakeTopic, postgres: Postgres, stream: Stream, tmp_path: Path
+    broker: Cluster, make_topic: MakeTopic, postgres: Postgres, stream: Stream, tmp_path: Path
 ) -> None:
     case, store = Case(broker, make_topic, stream), postgres.new()
     with case.lives(store, KILLS // 5, code=4) as process:
@@ -227,7 +229,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_on_a_full_disk_it_ends_with_a_word_and_goes_on_once_there_is_space(
-    broker: Broker, make_topic: MakeTopic, small_disk: Path, stream: Stream, tmp_path: Path
+    broker: Cluster, make_topic: MakeTopic, small_disk: Path, stream: Stream, tmp_path: Path
 ) -> None:
     case, store = Case(broker, make_topic, stream), f"sqlite:///{small_disk}/store.db"
     with case.lives(store, 0, code=4) as process:

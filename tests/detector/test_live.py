@@ -23,7 +23,7 @@ from detector.replaying import Inputs, replay
 from detector.settings import Settings, StoreSettings
 from detector.store import Store, tables
 from detector.store.reading import reading
-from tests.parts.kafka import Broker
+from tests.parts.tansu import Cluster
 
 MakeTopic = Callable[..., str]
 WAIT_S = 60.0
@@ -85,7 +85,7 @@ def test_a_time_that_cannot_be_moves_nothing(marks: Watermarks) -> None:
     assert marks.furthest == at(100)
 
 
-def write(broker: Broker, topic: str, recording: str, name: str) -> int:
+def write(broker: Cluster, topic: str, recording: str, name: str) -> int:
     path = RECORDINGS / recording / name
     decoder = zstandard.ZstdDecompressor().decompressobj()
     lines = decoder.decompress(path.read_bytes()).splitlines()
@@ -98,7 +98,7 @@ def write(broker: Broker, topic: str, recording: str, name: str) -> int:
 
 @contextmanager
 def running(
-    broker: Broker, store: str, access: str, control: str, records: int
+    broker: Cluster, store: str, access: str, control: str, records: int
 ) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "detector.cli", "run", "--set", f"store.url={store}"]
     command += ["--set", f'kafka.topics={{"{access}" = "access", "{control}" = "control-plane"}}']
@@ -137,7 +137,7 @@ def found(store: str) -> list[tuple[str, str, datetime, float]]:
 
 
 def test_topics_give_the_incident_that_replay_gives_through_kills_and_a_gentle_end(
-    broker: Broker, make_topic: MakeTopic, tmp_path: Path
+    broker: Cluster, make_topic: MakeTopic, tmp_path: Path
 ) -> None:
     access, control = make_topic(name="access"), make_topic(name="control")
     total = write(broker, control, "a_upgrade_nc", "istiod.log.zst")
