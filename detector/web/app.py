@@ -53,8 +53,9 @@ def create_app(store: SharedStore, settings: Settings) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    app.add_middleware(Guard, settings=settings)
-    app.state.pushwake = State(store, settings)
+    state = State(store, settings)
+    app.add_middleware(Guard, state=state)
+    app.state.pushwake = state
     reference(problems.ProblemDocument)
     problems.install(app)
     for part in (probes, incidents, people, silences, windows, announcing, auditing, pages):
