@@ -13,6 +13,7 @@ from detector.web import (
     announcing,
     auditing,
     incidents,
+    ledger,
     pages,
     people,
     probes,
@@ -58,6 +59,6 @@ def create_app(store: SharedStore, settings: Settings) -> FastAPI:
     app.state.pushwake = state
     reference(problems.ProblemDocument)
     problems.install(app)
-    for part in (probes, incidents, people, silences, windows, announcing, auditing, pages):
+    for part in (probes, incidents, ledger, people, silences, windows, announcing, auditing, pages):
         app.include_router(part.router)
     return app
