@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from detector.traffic.asks import Ask, Call
@@ -107,6 +108,7 @@ class Mix:
     ) -> None:
         self.random = random.Random(seed)
         self.faults: list[Fault] = []
+        self.struck: Counter[str] = Counter()  # requests that were asked to fail, by service
         wanted = {name: n for name, n in weights.items() if n > 0 and (name != "tcp" or tcp)}
         self._kinds, self._shares = list(wanted), list(wanted.values())
         self._routes = routes
@@ -150,6 +152,7 @@ class Mix:
         for fault in self.faults:
             if fault.service == first and rng.random() < fault.share:
                 ask = replace(fault.ask, calls=inner)
+                self.struck[first] += 1
         method = rng.choice(("GET", "GET", "GET", "POST", "HEAD"))
         return Call(method, first, ask.path(f"/{first.partition('.')[0].partition(':')[0]}"))
 
