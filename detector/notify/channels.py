@@ -128,17 +128,7 @@ def _line(
 ) -> Line:
     secret, told = secret_of(name, channel), settings.notify
     if channel.kind == "webhook":
-        return EventLine(
-            name,
-            channel,
-            secret,
-            key_of(name, channel),
-            desk,
-            source=settings.web.base_url or SOURCE,
-            timeout_s=told.timeout_s,
-            meter=meter,
-            now=now,
-        )
+        return _event_line(name, channel, settings, desk, meter, now)
     if channel.kind == "alertmanager":
         return AlertLine(
             name,
@@ -160,6 +150,27 @@ def _line(
         regroup_s=settings.notify.regroup_s,
         base_url=settings.web.base_url,
         charts=charts,
+        meter=meter,
+        now=now,
+    )
+
+
+def _event_line(
+    name: str,
+    channel: ChannelSettings,
+    settings: Settings,
+    desk: Desk,
+    meter: Meter,
+    now: Callable[[], datetime],
+) -> EventLine:
+    return EventLine(
+        name,
+        channel,
+        secret_of(name, channel),
+        key_of(name, channel),
+        desk,
+        source=settings.web.base_url or SOURCE,
+        timeout_s=settings.notify.timeout_s,
         meter=meter,
         now=now,
     )
