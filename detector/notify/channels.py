@@ -128,7 +128,7 @@ def _line(
 ) -> Line:
     secret, told = secret_of(name, channel), settings.notify
     if channel.kind == "webhook":
-        return _event_line(name, channel, settings, desk, meter, now)
+        return _event_line(name, channel, settings, desk, meter=meter, now=now)
     if channel.kind == "alertmanager":
         return AlertLine(
             name,
@@ -160,6 +160,7 @@ def _event_line(
     channel: ChannelSettings,
     settings: Settings,
     desk: Desk,
+    *,
     meter: Meter,
     now: Callable[[], datetime],
 ) -> EventLine:
