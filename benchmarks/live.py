@@ -1,11 +1,12 @@
 """What `pushwake run` costs on a topic of a real broker, beside a client that only reads it.
 
-    python -m benchmarks.live [--lines 400000] [--encoding fluent-bit]
+    python -m benchmarks.live [--lines 400000] [--encoding fluent-bit] [--compression lz4]
 
 A topic of six partitions is filled first; then a bare client of the same library reads it and
-counts bytes, and `pushwake run` reads it, judges, and commits to SQLite. Prints records a second
-of CPU time for both, their ratio, the peak of resident memory and the size of the store. Seconds
-of CPU, not of the wall: the broker shares the cores.
+counts bytes, a loop counts in the plainest way (the client, ``json`` or ``re``, a dict), and
+`pushwake run` reads it, judges, and commits to SQLite. Prints records a second of CPU time for all
+three, Pushwake's share of the other two, the peak of its resident memory and the size of its
+store. Seconds of CPU, not of the wall: the broker shares the cores.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import sqlalchemy as sa
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -28,6 +30,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 
 from benchmarks.lines import ENCODINGS, entries
 from benchmarks.parse import ALLOCATOR
+from benchmarks.rivals import count_lines
 from detector.errors import StoreError
 from detector.settings import StoreSettings
 from detector.store import tables
@@ -50,45 +53,60 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--lines", type=int, default=400_000)
     options.add_argument("--encoding", choices=ENCODINGS, default="fluent-bit")
+    options.add_argument("--compression", choices=["none", "lz4", "zstd"], default="lz4")
     given = options.parse_args()
+    codec = None if given.compression == "none" else given.compression
     with running() as broker, tempfile.TemporaryDirectory() as folder:
-        fill(broker.bootstrap, [ENCODINGS[given.encoding](e) for e in entries(given.lines)])
-        bare = _bare(broker.bootstrap, given.lines)
+        lines = [ENCODINGS[given.encoding](e) for e in entries(given.lines)]
+        fill(broker.bootstrap, lines, codec)
+        del lines
+        bare = _reading(broker.bootstrap, given.lines, lambda values: sum(map(len, values)))
+        counts: Counter[tuple[object, ...]] = Counter()
+        plain = _reading(
+            broker.bootstrap,
+            given.lines,
+            lambda values: count_lines(values, given.encoding, counts),
+        )
         store = Path(folder) / "pushwake.db"
         ours = _pushwake(broker.bootstrap, store, given.lines)
         rate, bare_rate = given.lines / ours.cpu_s, given.lines / bare.cpu_s
-        print("| encoding | records per CPU-second | only reading | share | memory | store |")
-        print("|---|---|---|---|---|---|")
+        plain_rate = given.lines / plain.cpu_s
+        print("| topic | records per CPU-second | plain loop | x | reading | x | memory | store |")
+        print("|---|---|---|---|---|---|---|---|")
         print(
-            f"| {given.encoding} | {rate:,.0f} | {bare_rate:,.0f} | {rate / bare_rate:.2f} "
+            f"| {given.encoding}, {given.compression} | {rate:,.0f} | {plain_rate:,.0f} "
+            f"| {rate / plain_rate:.2f} | {bare_rate:,.0f} | {rate / bare_rate:.2f} "
             f"| {ours.peak_mib:.0f} MiB | {store.stat().st_size / 2**20:.1f} MiB |"
         )
 
 
-def fill(address: str, values: Sequence[bytes]) -> None:
+def fill(
+    address: str, values: Sequence[bytes], codec: Literal["lz4", "zstd"] | None = "lz4"
+) -> None:
     """Make the topic and write to it, as a shipper would: compressed, by hundreds."""
     with closing(KafkaAdminClient(bootstrap_servers=address)) as admin:
         admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1), NewTopic("istiod", 1, 1)])
     with closing(
-        KafkaProducer(bootstrap_servers=address, linger_ms=50, compression_type="lz4")
+        KafkaProducer(bootstrap_servers=address, linger_ms=50, compression_type=codec)
     ) as producer:
         for number, value in enumerate(values):
             producer.send(TOPIC, value=value, partition=number % PARTITIONS)
         producer.flush()
 
 
-def _bare(address: str, count: int) -> Cost:
+def _reading(address: str, count: int, take: Callable[[Sequence[bytes]], object]) -> Cost:
+    """Of a client that gives all values to ``take``."""
     pid = os.fork()
     if pid == 0:
         partitions = [TopicPartition(TOPIC, number) for number in range(PARTITIONS)]
         with closing(KafkaConsumer(bootstrap_servers=address)) as consumer:
             consumer.assign(partitions)
             consumer.seek_to_beginning(*partitions)
-            seen = size = 0
+            seen = 0
             while seen < count:
                 for records in consumer.poll(timeout_ms=200).values():
                     seen += len(records)
-                    size += sum(len(record.value) for record in records)
+                    take([record.value for record in records])
         os._exit(0)
     _, _, used = os.wait4(pid, 0)
     return Cost(_cpu_s(used))

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -76,17 +76,22 @@ def python_loop(path: Path, encoding: str) -> int:
     """A loop over lines with ``json`` or ``re`` and a dict."""
     counts: Counter[tuple[object, ...]] = Counter()
     with path.open("rb") as lines:
-        for raw in lines:
-            if encoding == "text":
-                pod, fields = None, _match(raw.decode())
-            elif encoding == "json":
-                pod, fields = None, json.loads(raw)
-            else:
-                record = json.loads(raw)
-                pod, fields = record["kubernetes"]["pod_name"], _match(record["log"])
-            if fields:
-                counts[_key(pod, fields)] += 1
+        count_lines(lines, encoding, counts)
     return counts.total()
+
+
+def count_lines(lines: Iterable[bytes], encoding: str, counts: Counter[tuple[object, ...]]) -> None:
+    """What a loop does with each line."""
+    for raw in lines:
+        if encoding == "text":
+            pod, fields = None, _match(raw.decode())
+        elif encoding == "json":
+            pod, fields = None, json.loads(raw)
+        else:
+            record = json.loads(raw)
+            pod, fields = record["kubernetes"]["pod_name"], _match(record["log"])
+        if fields:
+            counts[_key(pod, fields)] += 1
 
 
 def polars_alone(path: Path, encoding: str) -> int:

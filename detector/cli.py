@@ -27,6 +27,7 @@ from detector.commands import (
     series,
     serve,
     signatures,
+    token,
     traffic,
 )
 from detector.commands.parser import Parser
@@ -35,7 +36,7 @@ from detector.secrecy import veiled
 
 _COMMANDS = (
     run, serve, notify, learn, replay, demo, explain, mark,
-    poll, proxies, series, signatures, traffic, lists,
+    poll, proxies, series, signatures, token, traffic, lists,
 )  # fmt: skip
 
 _EXAMPLES = """\

@@ -5,18 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Protocol
 
 from detector import clock
 from detector.conditions import Condition
 from detector.store import Step, Store
 from detector.timeline import Entry, Notice, notices
-from detector.types import Incident
 from detector.worker import Worker
 from pipelines.batch import Batch
 from pipelines.source import Offsets
 
 MARKS_KEPT = timedelta(hours=24)
 """Marks that ended longer ago explain nothing any more; their windows stay in the store."""
+
+
+class Stateful(Protocol):
+    """What has state that is to outlive the process."""
+
+    def snapshot(self) -> bytes:
+        """All of it."""
+        ...
+
+    def restore(self, state: bytes, /) -> None:
+        """Take over a snapshot."""
+        ...
 
 
 class Record:
@@ -50,7 +62,14 @@ class Record:
         self.sizes: dict[str, int] = {}
         self.conditions: Sequence[Condition] = ()
         self.tell = False
+        self._kept: dict[str, Stateful] = {}
+        self._notices: list[Notice] = []
+        worker.chronicle.heard = self._decide
         self._rejected: dict[str, int] = {}
+
+    def keep(self, name: str, part: Stateful) -> None:
+        """Let the state of a part of the process live and return with the worker's."""
+        self._kept[name] = part
 
     def resume(self) -> Offsets:
         """Restore the state of an earlier replay, if there is one; where to read on."""
@@ -59,6 +78,9 @@ class Record:
         if snapshot is None or not snapshot.states:
             return {}
         self._worker.restore(snapshot.states)
+        for name, part in self._kept.items():
+            if name in snapshot.states:
+                part.restore(snapshot.states[name])
         self.resumed = True
         return snapshot.offsets
 
@@ -98,6 +120,7 @@ class Record:
         self._heed()
         step = self._step()
         states = self._worker.snapshot()
+        states |= {name: part.snapshot() for name, part in self._kept.items()}
         self._store.commit(replace(step, states=states, offsets=self._offsets))
         self.conditions = ()
         self.sizes = {name: len(state) for name, state in states.items()}
@@ -118,15 +141,15 @@ class Record:
 
     def _step(self) -> Step:
         """What is new since the last step, but for state and read positions."""
-        incidents, entries = self._worker.incidents, self._worker.chronicle.take()
+        told, self._notices = self._notices, []
         period = self._worker.period
         return Step(
-            incidents=incidents,
+            incidents=self._worker.incidents,
             windows=self._worker.windows,
             conditions=self.conditions,
             ledger=self._worker.ledger.take_rows(),
-            entries=entries,
-            notices=self._notices(entries, incidents),
+            entries=self._worker.chronicle.take(),
+            notices=told,
             foreseen=self._worker.book.take_foreseen(),
             details=self._worker.details.take(),
             rejects=self._rejects(),
@@ -143,9 +166,17 @@ class Record:
         self._rejected = total
         return {name.removeprefix(prefix): n for name, n in new.items() if n}
 
-    def _notices(self, entries: Sequence[Entry], incidents: Sequence[Incident]) -> list[Notice]:
+    def _decide(self, entries: Sequence[Entry]) -> None:
+        """Decide at the end of a bucket what of it is told, as all was then."""
         if self._store is None or not self.tell:
-            return []
-        return notices(
-            entries, incidents, told=self._store.told, held=self._store.wishes().hold_back
+            return
+        if not entries and all(one.status == "resolved" for one in self._worker.book.incidents):
+            return
+        pending = {one.document.id for one in self._notices}
+        stored = self._store.told
+        self._notices += notices(
+            entries,
+            self._worker.incidents,
+            told=lambda asked: pending.intersection(asked) | stored(asked),
+            held=self._store.wishes().hold_back,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from pipelines import schema
 from pipelines.batch import Batch
 from pipelines.source import FileProblem
 
@@ -19,15 +20,18 @@ class RejectLog:
 
     Attributes:
         first: reason -> where the first ones stand, and how they begin.
+        newest: those of the last batch, `pipelines.schema.REJECTS`.
     """
 
     def __init__(self) -> None:
         self.first: dict[str, list[FileProblem]] = {}
+        self.newest = schema.empty(schema.REJECTS)
 
     def add(self, batch: Batch, rejects: pl.DataFrame) -> None:
         """Look at what was not understood in a batch, `pipelines.schema.REJECTS`."""
+        self.newest = rejects
         for row in rejects.group_by("reason", maintain_order=True).head(PER_REASON).to_dicts():
-            line = batch.first_offset + row["ordinal"] + 1
+            line = batch.offset(row["ordinal"]) + 1
             self.note(row["reason"], FileProblem(batch.topic, _shown(row["sample"]), line))
 
     def note(self, reason: str, place: FileProblem) -> None:

@@ -24,3 +24,20 @@ class Batch:
     next_offset: int
     values: Sequence[bytes | None]
     kind: Kind = "auto"
+    offsets: Sequence[int] = ()
+    """Of the values, where they do not follow each other from ``first_offset`` on: a topic that
+    is compacted or written in transactions has gaps."""
+
+    def offset(self, ordinal: int) -> int:
+        """The offset of a value."""
+        return self.offsets[ordinal] if self.offsets else self.first_offset + ordinal
+
+
+def gaps(offsets: Sequence[int], first_offset: int) -> Sequence[int]:
+    """What `Batch.offsets` has to be.
+
+    >>> gaps([5, 6, 7], 5), gaps([5, 7], 5)
+    ((), [5, 7])
+    """
+    is_joined = offsets[0] == first_offset and offsets[-1] - first_offset == len(offsets) - 1
+    return () if is_joined else offsets

@@ -28,8 +28,8 @@ class Parsed:
     (``access/istio-json``, ``agent/...``), plus ``reject/REASON`` for what fits nothing,
     ``probe`` for health checks, which are access log entries that no frame keeps, and
     ``partial`` for pieces of a line that is not complete yet. Their sum is the number of
-    records in the batch: one a message, or more where a message holds many. Of each batch's
-    rejects the first 1,000 of each reason are in ``rejects``.
+    records in the batch: one a message, or more where a message holds many. ``rejects`` names
+    each message that holds one, and of each batch the first 1,000 rejects of each reason.
     """
 
     access: pl.DataFrame
@@ -83,7 +83,8 @@ class Collector:
 
     def _reject(self, ordinal: int, value: bytes | None, reason: str) -> None:
         self.counts[f"reject/{reason}"] += 1
-        if self.counts[f"reject/{reason}"] <= _MAX_REJECTS:
+        is_new = not self._rejects or self._rejects[-1][0] != ordinal
+        if is_new or self.counts[f"reject/{reason}"] <= _MAX_REJECTS:
             sample = (value or b"")[: 4 * _SAMPLE].decode(errors="replace")[:_SAMPLE]
             self._rejects.append((ordinal, reason, sample))
 

@@ -57,8 +57,6 @@ def run(options: argparse.Namespace) -> int:
     if options.store:
         store = msgspec.structs.replace(settings.store, url=options.store)
         settings = msgspec.structs.replace(settings, store=store)
-    if not settings.notify.channels:
-        raise SettingsError("there are no channels", where="notify.channels", advice=_EXAMPLE)
     if options.what == "test":
         return _test(settings, options.channel)
     return _serve(settings)
@@ -66,6 +64,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _test(settings: Settings, names: list[str]) -> int:
     known = settings.notify.channels
+    if not known:
+        raise SettingsError("there are no channels", where="notify.channels", advice=_EXAMPLE)
     for name in names:
         if name not in known:
             raise SettingsError(
@@ -112,4 +112,6 @@ def _work(settings: Settings, stop: Event) -> None:
         ready=partial(ready, health),
     ) as probes:
         log.info("probes and metrics", extra={"fields": {"port": probes.port}})
+        if not running:  # it stays: beside a worker in one pod, its end would be the pod's
+            log.warning("there are no channels, so nothing is told. %s", _EXAMPLE)
         Notifier(desk, running, lease_s=lease_s, kept=kept, health=health, now=clock.now).run(stop)

@@ -17,7 +17,7 @@ from detector.configure import digest
 from detector.effective import effective
 from detector.errors import InputError, PushwakeError
 from detector.live import Live, Metrics, Status, alive, ready
-from detector.live.kafka import source_of
+from detector.live.kafka import dead_letters_of, source_of
 from detector.live.standby import open_store
 from detector.probes import Probes
 from detector.record import Record
@@ -113,6 +113,12 @@ def _work(settings: Settings, stop: Event) -> None:
             return
         stack.enter_context(store)
         source = stack.enter_context(closing(source_of(settings.kafka)))
+        letters = dead_letters_of(settings.kafka)
+        if letters is not None:
+            stack.enter_context(closing(letters))
         worker = Worker(settings)
         record = Record(store, worker, settings.store.commit_s)
-        Live(source, worker, record, settings, status=status, metrics=metrics).run(stop)
+        live = Live(
+            source, worker, record, settings, status=status, metrics=metrics, letters=letters
+        )
+        live.run(stop)

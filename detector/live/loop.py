@@ -18,6 +18,7 @@ from detector.record import Record
 from detector.settings import Settings
 from detector.worker import NEVER, Worker
 from pipelines.batch import Batch
+from pipelines.kafka import DeadLetter
 from pipelines.source import Loss, Offsets
 
 NEWS = timedelta(minutes=15)
@@ -74,6 +75,18 @@ class LiveSource(Protocol):
         ...
 
 
+class Letters(Protocol):
+    """Where records go that were not understood: `pipelines.kafka.DeadLetters`."""
+
+    def send(self, letters: Sequence[DeadLetter], /) -> None:
+        """Send them, some time before `flush` returns."""
+        ...
+
+    def flush(self) -> None:
+        """Return when all are safe."""
+        ...
+
+
 class Live:
     """Runs a worker on a source until told to stop.
 
@@ -87,6 +100,7 @@ class Live:
         settings: the whole tree.
         status: kept up for probes and metrics.
         metrics: counts what happens.
+        letters: where records go that were not understood, if anywhere.
         now: the clock.
     """
 
@@ -99,6 +113,7 @@ class Live:
         *,
         status: Status,
         metrics: Metrics,
+        letters: Letters | None = None,
         now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._source = source
@@ -106,9 +121,11 @@ class Live:
         self._record = record
         self._status = status
         self._metrics = metrics
+        self._letters = letters
         self._delayed: set[str] = set()  # incidents whose delay is counted
         self._now = now
         self._marks = Watermarks()
+        record.keep("watermarks", self._marks)
         self._health = Health(worker, status, settings.run.ready_behind_s, now=now)
         self._judged = NEVER
         self._closing = timedelta(seconds=worker.bucket_s + settings.detection.lateness_s)
@@ -117,6 +134,7 @@ class Live:
         self._committed_s = clock.monotonic_s()
         self._renewed_s = self._committed_s
         self._since_commit = 0
+        self._is_news = False  # whether something was judged since the last commit
         self._told_losses = 0
 
     def run(self, stop: Event) -> None:
@@ -142,12 +160,15 @@ class Live:
             self._take(batch)
         watermark = self._marks.value(self._readings(), self._closing)
         if watermark is not None and watermark > self._judged:
+            self._record.tell = self._is_present_time()
             self._worker.advance(watermark)
             self._judged = watermark
+            self._is_news = True
         self._look()
         waited = clock.monotonic_s() - self._committed_s
         self._health.look(self._readings())
-        if waited >= self._commit_s and (self._since_commit or self._health.is_news):
+        is_news = self._since_commit or self._is_news or self._health.is_news
+        if waited >= self._commit_s and is_news:
             self._commit()
         elif clock.monotonic_s() - self._renewed_s >= self._renew_s:
             self._record.renew()
@@ -155,14 +176,33 @@ class Live:
 
     def _take(self, batch: Batch) -> None:
         time = self._worker.add(batch)
-        if time is not None:
-            self._marks.heard((batch.topic, batch.partition), time, self._now())
+        self._marks.heard((batch.topic, batch.partition), time, self._now())
         at_end = self._source.caught_up(batch.topic, batch.partition)
         newest = ((one.proxy, one.time) for one in self._worker.roster.heard)
         self._health.hear(batch, newest, at_end=at_end)
+        self._bury(batch)
         self._record.stage(batch)
         self._since_commit += len(batch.values)
         self._status.records += len(batch.values)
+
+    def _bury(self, batch: Batch) -> None:
+        """Send what was not understood to where it can be looked at, before it is committed."""
+        rejects = self._worker.rejects.newest
+        if self._letters is None or rejects.is_empty():
+            return
+        reasons = dict(zip(rejects["ordinal"], rejects["reason"], strict=True))
+        letters = [
+            DeadLetter(
+                value=batch.values[ordinal],
+                reason=reason,
+                topic=batch.topic,
+                partition=batch.partition,
+                offset=batch.offset(ordinal),
+            )
+            for ordinal, reason in reasons.items()
+        ]
+        self._letters.send(letters)
+        self._metrics.dead_letters.inc(len(letters))
 
     def _readings(self) -> dict[Partition, Reading]:
         return {
@@ -193,8 +233,8 @@ class Live:
 
     def _commit(self) -> None:
         start = clock.monotonic_s()
-        furthest = self._marks.furthest
-        self._record.tell = furthest is not None and self._now() - furthest <= NEWS
+        if self._letters is not None:
+            self._letters.flush()
         self._record.conditions = self._health.take()
         offsets = self._record.commit()
         end = clock.monotonic_s()
@@ -204,7 +244,13 @@ class Live:
         self._status.committed_at = self._now()
         self._committed_s = self._renewed_s = end
         self._since_commit = 0
+        self._is_news = False
         self._source.committed(offsets)
+
+    def _is_present_time(self) -> bool:
+        """Whether what is judged now is news, and no history."""
+        furthest = self._marks.furthest
+        return furthest is not None and self._now() - furthest <= NEWS
 
     def _measure(self) -> None:
         """Count what there is, and how late new incidents are told."""

@@ -18,7 +18,7 @@ from detector.notify.meter import Meter
 from detector.notify.outcomes import Outcome
 from detector.notify.secrets import Secret
 from detector.settings import ChannelSettings, NotifySettings
-from detector.store import deliveries, telling
+from detector.store import deliveries, folding, telling
 
 LOOK_S = 0.5
 """Seconds between two looks at the outbox and, while a channel is stopped, at its secret."""
@@ -61,6 +61,7 @@ class Courier:
         secret: reads the channel's secret; a changed one ends a stop.
         meter: counts.
         now: the clock.
+        pause_s: seconds between two messages.
         chance: a number between 0 and the one given, for jitter.
     """
 
@@ -75,6 +76,7 @@ class Courier:
         secret: Callable[[], Secret | None],
         meter: Meter,
         now: Callable[[], datetime],
+        pause_s: float,
         chance: Callable[[float], float] = lambda most: SystemRandom().uniform(0, most),
     ) -> None:
         self._name = name
@@ -85,6 +87,7 @@ class Courier:
         self._secret = secret
         self._meter = meter
         self._now = now
+        self._pause_s = pause_s
         self._chance = chance
         self._failures = 0
         self._stopped_with: Secret | None = None
@@ -138,7 +141,7 @@ class Courier:
             self.standing.last = ""
             self.standing.sent_at = self._now()
             self._pause(0.0)
-            return self._settings.pause_s
+            return self._pause_s
         self.standing.last = outcome.detail
         log.warning("%s: %s: %s", self._name, outcome.answer, outcome.detail)
         if outcome.answer in {"stop", "refused"}:
@@ -155,12 +158,12 @@ class Courier:
 
     def _fold(self) -> None:
         with self._desk.reading() as connection:
-            if not deliveries.behind(connection, self._name):
+            if not folding.behind(connection, self._name):
                 return
         taken = FOLDED
         while taken == FOLDED:
             with self._desk.writing() as connection:
-                taken = deliveries.fold(
+                taken = folding.fold(
                     connection,
                     self._name,
                     lambda n: routing.wants(self._channel, n.document),

@@ -9,6 +9,7 @@ from detector.documents import IncidentDocument
 from detector.errors import SettingsError
 from detector.incidents.severity import rank
 from detector.settings import ChannelSettings
+from detector.store.deliveries import Row
 
 
 def wants(channel: ChannelSettings, incident: IncidentDocument) -> bool:
@@ -47,6 +48,12 @@ def check_quiet_hours(where: str, channel: ChannelSettings) -> None:
             where=where,
             advice="Write them in UTC as 22:00-06:00",
         ) from error
+
+
+def held(channel: ChannelSettings, row: Row, now: datetime) -> bool:
+    """Whether quiet hours hold back the first that a channel hears of an incident."""
+    first = not row.told_revision and row.severity != "critical"
+    return first and quiet_until(channel, now) is not None
 
 
 def quiet_until(channel: ChannelSettings, now: datetime) -> datetime | None:

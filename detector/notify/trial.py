@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from detector.notify import alert_line, event_line
 from detector.notify import slack_message as wording
-from detector.notify.channels import chat_of, check
+from detector.notify.channels import SOURCE, chat_of, check, is_chat, key_of, secret_of
 from detector.notify.outcomes import Outcome
 from detector.notify.sample import sample
 from detector.notify.sending import Chat, Mark
 from detector.settings import Settings
+from detector.store.deliveries import Row
+from detector.store.folding import gist
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,22 @@ def try_out(name: str, settings: Settings, now: datetime) -> Iterator[Trial]:
     """
     channel = settings.notify.channels[name]
     check(name, channel)
-    yield from _chat(chat_of(name, channel, settings.notify), settings.web.base_url, now)
+    if is_chat(channel):
+        yield from _chat(chat_of(name, channel, settings.notify), settings.web.base_url, now)
+    else:
+        yield _trial("message", _machine(name, settings, now))
+
+
+def _machine(name: str, settings: Settings, now: datetime) -> Outcome:
+    """What a machine answers to an incident that is over already."""
+    channel, timeout_s = settings.notify.channels[name], settings.notify.timeout_s
+    notice = sample(now)
+    row = Row("test", 0, int(now.timestamp()), "open", "info", gist(notice), now, 0, "")
+    secret = secret_of(name, channel)
+    if channel.kind == "alertmanager":
+        return alert_line.send(secret, [alert_line.alert(row, notice, now, "")], timeout_s)
+    told = event_line.event(row, notice, settings.web.base_url or SOURCE)
+    return event_line.send(secret, key_of(name, channel), told, now, timeout_s)
 
 
 def _chat(chat: Chat, base_url: str, now: datetime) -> Iterator[Trial]:

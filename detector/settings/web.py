@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -21,6 +21,13 @@ class WebSettings(Section, frozen=True):
         tuple[str, ...],
         Meta(description="Further names by which browsers may call a server on loopback."),
     ] = ()
+    anonymous: Annotated[
+        Literal["read", "gate", "write", "admin"] | None,
+        Meta(
+            description="What those may do who show no token to a server beyond loopback; for "
+            "servers that something else guards."
+        ),
+    ] = None
     rate_per_s: Annotated[
         float, Meta(gt=0, description="Requests a second that one client may make for long.")
     ] = 50.0

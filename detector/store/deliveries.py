@@ -7,7 +7,7 @@ a transaction of its own before, so that a process that comes back knows what ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +15,6 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Column, Index, Table
 
-from detector.store.outbox import outbox
 from detector.store.tables import Instant, metadata
 from detector.timeline import Notice
 from detector.types import Severity, Status
@@ -109,45 +108,10 @@ class Channel:
     problem_since: datetime | None
 
 
-Wanted = Callable[[Notice], bool]
 _ROW = [deliveries.c[name] for name in Row.__dataclass_fields__]
 _NAMES = list(Sent.__dataclass_fields__)
 _SENT = [messages.c[name] for name in _NAMES]
 _decode = msgspec.json.Decoder(Notice).decode
-
-
-def fold(connection: sa.Connection, channel: str, wanted: Wanted, limit: int = 500) -> int:
-    """Take up to ``limit`` rows of the outbox into the channel's deliveries.
-
-    A channel that is new to the store begins with the incidents that still go on.
-
-    Returns:
-        How many rows of the outbox were taken.
-    """
-    seen = connection.scalar(sa.select(channels.c.seen_id).where(channels.c.name == channel))
-    query = sa.select(outbox).order_by(outbox.c.id)
-    if seen is None:
-        head = connection.scalar(sa.select(sa.func.max(outbox.c.id))) or 0
-        latest = sa.select(sa.func.max(outbox.c.id)).group_by(outbox.c.incident_id)
-        query = query.where(outbox.c.id.in_(latest), outbox.c.status != "resolved")
-        connection.execute(sa.insert(channels).values(name=channel, seen_id=head, problem=""))
-    else:
-        query = query.where(outbox.c.id > seen).limit(limit)
-    rows = connection.execute(query).all()
-    for row in rows:
-        _fold_one(connection, channel, row, wanted)
-    if rows and seen is not None:
-        mine = channels.c.name == channel
-        connection.execute(sa.update(channels).where(mine).values(seen_id=rows[-1].id))
-    return len(rows)
-
-
-def behind(connection: sa.Connection, channel: str) -> bool:
-    """Whether the outbox has rows that the channel has not seen, or the channel is new."""
-    seen = connection.scalar(sa.select(channels.c.seen_id).where(channels.c.name == channel))
-    if seen is None:
-        return True
-    return connection.scalar(sa.select(sa.exists().where(outbox.c.id > seen))) is True
 
 
 def backlog(connection: sa.Connection, channel: str) -> tuple[int, datetime | None]:
@@ -157,45 +121,6 @@ def backlog(connection: sa.Connection, channel: str) -> tuple[int, datetime | No
     )
     count, since = connection.execute(query).one()
     return count, since
-
-
-def _fold_one(
-    connection: sa.Connection, channel: str, row: sa.Row[tuple[object, ...]], wanted: Wanted
-) -> None:
-    notice = _decode(row.notice)
-    mine = _is(channel, row.incident_id)
-    known = connection.execute(sa.select(deliveries).where(mine)).one_or_none()
-    if (known is None or not known.message) and not wanted(notice):
-        connection.execute(sa.delete(deliveries).where(mine))
-        return
-    values = {
-        "outbox_id": row.id,
-        "revision": row.incident_revision,
-        "status": row.status,
-        "severity": notice.document.severity,
-        "gist": gist(notice),
-        "notice": row.notice,
-        "since": known.since if known is not None and known.since else row.created_at,
-    }
-    if known is None:
-        values |= {"channel": channel, "incident_id": row.incident_id}
-        connection.execute(sa.insert(deliveries).values(**values, told_revision=0, message=""))
-    else:
-        connection.execute(sa.update(deliveries).where(mine).values(**values))
-
-
-def gist(notice: Notice) -> str:
-    """What of an incident makes a reader act otherwise, as one text."""
-    incident = notice.document
-    window, fault = incident.attribution.window, incident.signature
-    parts = (
-        incident.attribution.cause,
-        window.id if window else "",
-        fault.id if fault else "",
-        incident.severity,
-        "over" if incident.status == "resolved" else "",
-    )
-    return "/".join(parts)
 
 
 def standing(connection: sa.Connection, channel: str) -> Channel:
@@ -213,6 +138,16 @@ def pending(connection: sa.Connection, channel: str) -> list[Row]:
         .order_by(deliveries.c.outbox_id)
     )
     return [Row(*row) for row in connection.execute(query)]
+
+
+def live(connection: sa.Connection, channel: str) -> list[Row]:
+    """All that a channel was told of and that is not over."""
+    query = sa.select(*_ROW).where(
+        deliveries.c.channel == channel,
+        deliveries.c.told_revision > 0,
+        deliveries.c.status != "resolved",
+    )
+    return [Row(*row) for row in connection.execute(query.order_by(deliveries.c.outbox_id))]
 
 
 def sent(connection: sa.Connection, channel: str, keys: Collection[str]) -> dict[str, Sent]:
@@ -272,6 +207,12 @@ def threads_behind(connection: sa.Connection, channel: str) -> tuple[Sent, str] 
     if row is None:
         return None
     return Sent(**{name: row[name] for name in _NAMES}), str(row["gist"])
+
+
+def notice_of(connection: sa.Connection, channel: str, incident_id: str) -> Notice:
+    """An incident as of now."""
+    query = sa.select(deliveries.c.notice).where(_is(channel, incident_id))
+    return _decode(connection.execute(query).scalar_one())
 
 
 def notices_in(connection: sa.Connection, channel: str, key: str) -> list[Notice]:

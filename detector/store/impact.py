@@ -121,6 +121,26 @@ def costs_of(connection: sa.Connection, window_ids: Collection[str]) -> list[Cos
     return [Cost(*row) for row in connection.execute(query)]
 
 
+def window_costs(connection: sa.Connection, service: str, *, limit: int) -> list[Cost]:
+    """The windows that cost a service most, the dearest first."""
+    names, shares = incident_names, incident_shares
+    excess = sa.func.sum(_excess())
+    query = (
+        sa.select(names.c.name, shares.c.service, excess, sa.func.count())
+        .join(names, shares.c.incident_id == names.c.incident_id)
+        .join(tables.incidents, tables.incidents.c.id == names.c.incident_id)
+        .where(
+            names.c.kind == "window",
+            shares.c.service == service,
+            tables.incidents.c.cause == "control-plane",
+        )
+        .group_by(names.c.name, shares.c.service)
+        .order_by(excess.desc(), names.c.name)
+        .limit(limit)
+    )
+    return [Cost(*row) for row in connection.execute(query)]
+
+
 def service_costs(
     connection: sa.Connection, *, search: str | None = None, limit: int | None = None
 ) -> list[ServiceCost]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,10 +23,22 @@ def put(connection: sa.Connection, table: sa.Table, rows: Iterable[Mapping[str, 
             connection.execute(sa.insert(table).values(row))
 
 
-def put_incidents(connection: sa.Connection, incidents: Iterable[Incident]) -> None:
-    """Write incidents; each write raises an incident's revision by one, from 1."""
+def put_incidents(connection: sa.Connection, incidents: Sequence[Incident]) -> list[Incident]:
+    """Write the incidents that have changed; each change raises a revision by one, from 1.
+
+    Returns:
+        Those that were written.
+    """
     table = tables.incidents
+    query = sa.select(table.c.id, table.c.document).where(table.c.id.in_([i.id for i in incidents]))
+    stored = {row.id: row.document for row in connection.execute(query)}
+    written = []
     for incident in incidents:
+        document = documents.encode(incident)
+        before = stored.get(incident.id)
+        if document == before:
+            continue
+        written.append(incident)
         row = {
             "id": incident.id,
             "status": incident.status,
@@ -34,10 +46,13 @@ def put_incidents(connection: sa.Connection, incidents: Iterable[Incident]) -> N
             "detected_at": incident.detected_at,
             "started_at": incident.started_at,
             "ended_at": incident.ended_at,
-            "document": documents.encode(incident),
+            "document": document,
         }
-        if not _update(connection, table, {**row, "revision": table.c.revision + 1}):
+        if before is None:
             connection.execute(sa.insert(table).values({**row, "revision": 1}))
+        else:
+            _update(connection, table, {**row, "revision": table.c.revision + 1})
+    return written
 
 
 def window_row(window: Window) -> dict[str, Any]:

@@ -117,9 +117,9 @@ class Store:
         """
         with our_errors(self._engine), self._engine.begin() as connection:
             renew(connection, self._lease, now=self._now(), where=self._where)
-            rows.put_incidents(connection, step.incidents)
-            put_names(connection, step.incidents)
-            put_shares(connection, step.incidents)
+            changed = rows.put_incidents(connection, step.incidents)
+            put_names(connection, changed)
+            put_shares(connection, changed)
             put_details(connection, step.details)
             put_entries(connection, step.entries)
             put_notices(connection, step.notices, self._now())

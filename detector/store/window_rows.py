@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -60,6 +60,14 @@ def find_windows(
         )
     texts = connection.scalars(query.limit(limit))
     return [msgspec.json.decode(text, type=Window) for text in texts]
+
+
+def windows_by_id(connection: sa.Connection, ids: Collection[str]) -> dict[str, Window]:
+    """Those of these windows that there are."""
+    table = tables.windows
+    texts = connection.scalars(sa.select(table.c.document).where(table.c.id.in_(ids)))
+    found = [msgspec.json.decode(text, type=Window) for text in texts]
+    return {one.id: one for one in found}
 
 
 def one_window(connection: sa.Connection, window_id: str) -> Window | None:

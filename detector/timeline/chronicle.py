@@ -7,7 +7,7 @@ a crash writes the same lines again, not further ones.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 import msgspec
@@ -39,14 +39,21 @@ class _Known(msgspec.Struct):
 
 
 class Chronicle:
-    """The timelines' writer; entries wait in it until they are taken for the store."""
+    """The timelines' writer; entries wait in it until they are taken for the store.
+
+    Attributes:
+        heard: called at the end of every bucket with its entries. Who decides there what is told
+            decides the same however buckets are spread over commits.
+    """
 
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
         self._entries: list[Entry] = []
+        self._fresh = 0  # entries of the bucket under way
+        self.heard: Callable[[Sequence[Entry]], None] = lambda _: None
 
     def note(self, now: datetime, changes: Sequence[Change]) -> None:
-        """Write down changes of the book, after their incidents were explained.
+        """End a bucket: write down the book's changes, after their incidents were explained.
 
         Args:
             now: event time, the end of the bucket.
@@ -54,6 +61,8 @@ class Chronicle:
         """
         for change in changes:
             self._add(now, _KINDS[change.kind], change.incident, change.reason)
+        fresh, self._fresh = self._fresh, 0
+        self.heard(self._entries[len(self._entries) - fresh :])
 
     def look(self, now: datetime, incident: Incident) -> None:
         """Write down what else has changed of an incident since its last entry."""
@@ -68,7 +77,7 @@ class Chronicle:
 
     def take(self) -> list[Entry]:
         """The entries since the last call, in the order of their writing."""
-        taken, self._entries = self._entries, []
+        taken, self._entries, self._fresh = self._entries, [], 0
         return taken
 
     def forget(self, known: Collection[str]) -> None:
@@ -91,6 +100,7 @@ class Chronicle:
         if kind == "cause":
             known.cause = _cause(incident)
         told = incident.attribution
+        self._fresh += 1
         self._entries.append(
             Entry(
                 incident_id=incident.id,

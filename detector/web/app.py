@@ -13,8 +13,10 @@ from detector.web import (
     announcing,
     auditing,
     incidents,
+    ledger,
     pages,
     people,
+    probes,
     problems,
     silences,
     windows,
@@ -52,10 +54,11 @@ def create_app(store: SharedStore, settings: Settings) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    app.add_middleware(Guard, settings=settings)
-    app.state.pushwake = State(store, settings)
+    state = State(store, settings)
+    app.add_middleware(Guard, state=state)
+    app.state.pushwake = state
     reference(problems.ProblemDocument)
     problems.install(app)
-    for part in (incidents, people, silences, windows, announcing, auditing, pages):
+    for part in (probes, incidents, ledger, people, silences, windows, announcing, auditing, pages):
         app.include_router(part.router)
     return app

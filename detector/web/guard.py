@@ -5,31 +5,100 @@ from __future__ import annotations
 import uuid
 from http import HTTPStatus
 
-from starlette.datastructures import Headers
+from fastapi import Request
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from detector.settings import Settings
+from detector.errors import StoreError
+from detector.web import problems
+from detector.web.access import Gate, scope_for
 from detector.web.problems import ProblemError
+from detector.web.rates import Rates
+from detector.web.state import State
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+"""Of every answer that does not say otherwise."""
 
 
 class Guard:
-    """Gives every request an id, and a limit to its body.
+    """Gives requests an id, limits their number and size, and asks who sends them.
 
     Args:
         app: the application behind it.
-        settings: the whole tree.
+        state: what its requests share.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, state: State) -> None:
+        web = state.settings.web
         self._app = app
-        self._max_body = settings.web.max_body_bytes
+        self._max_body = web.max_body_bytes
+        self._rates = Rates(web.rate_per_s, web.burst)
+        self._gate = Gate(state.store, web)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] == "http":
-            scope["request_id"] = uuid.uuid4().hex[:16]
-            receive = self._limited(Headers(scope=scope), receive)
-        await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope["request_id"] = uuid.uuid4().hex[:16]
+        headers = Headers(scope=scope)
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                out = MutableHeaders(scope=message)
+                out["X-Request-Id"] = scope["request_id"]
+                for name, value in HEADERS.items():
+                    out.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._admit(scope, headers)
+        except ProblemError as problem:
+            await problems.answer(Request(scope), problem)(scope, receive, sending)
+        except StoreError as error:
+            unavailable = problems.of_store(error)
+            await problems.answer(Request(scope), unavailable)(scope, receive, sending)
+        else:
+            await self._app(scope, self._limited(headers, receive), sending)
+
+    async def _admit(self, scope: Scope, headers: Headers) -> None:
+        """Find out who asks.
+
+        Raises:
+            ProblemError: the request may not go on.
+        """
+        method, path = scope["method"], scope["path"]
+        client = scope.get("client")
+        address = f"address {client[0] if client else '-'}"
+        try:
+            who = await self._gate.known(headers)
+        except ProblemError:
+            self._count(address)
+            if scope_for(method, path) is not None:
+                raise
+            return
+        if scope_for(method, path) is not None:
+            self._count(f"token {who.name}" if who.name not in {"local", "anonymous"} else address)
+        self._gate.check(who, method, path, headers)
+        scope["principal"] = who
+
+    def _count(self, client: str) -> None:
+        wait_s = self._rates.take(client)
+        if wait_s:
+            raise ProblemError(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "rate",
+                f"Too many requests; come again in {wait_s} s (web.rate_per_s, web.burst).",
+                headers={"Retry-After": str(wait_s)},
+            )
 
     def _limited(self, headers: Headers, receive: Receive) -> Receive:
         """``receive`` that ends a request whose body is, or becomes, too large."""

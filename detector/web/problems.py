@@ -69,6 +69,14 @@ def not_found(what: str, name: str) -> ProblemError:
     return ProblemError(HTTPStatus.NOT_FOUND, "not-found", f"There is no {what} {name!r}.")
 
 
+def of_store(error: StoreError) -> ProblemError:
+    """The problem of a store that cannot be used now."""
+    detail = f"The store cannot be used: {error.what}. {error.advice}."
+    return ProblemError(
+        HTTPStatus.SERVICE_UNAVAILABLE, "store", detail, headers={"Retry-After": "5"}
+    )
+
+
 def install(app: FastAPI) -> None:
     """Let every error of the application leave as a problem."""
 
@@ -78,11 +86,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(StoreError)
     def _store(request: Request, error: StoreError) -> Response:
-        detail = f"The store cannot be used: {error.what}. {error.advice}."
-        unavailable = ProblemError(
-            HTTPStatus.SERVICE_UNAVAILABLE, "store", detail, headers={"Retry-After": "5"}
-        )
-        return answer(request, unavailable)
+        return answer(request, of_store(error))
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> Response:

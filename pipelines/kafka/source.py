@@ -15,8 +15,10 @@ from datetime import datetime
 from kafka import KafkaConsumer, TopicPartition, errors
 from kafka.structs import OffsetAndMetadata
 
-from pipelines.batch import Batch, Kind
+from pipelines.batch import Batch, Kind, gaps
 from pipelines.kafka.connection import Connection, our_errors
+from pipelines.kafka.damage import damaged
+from pipelines.kafka.presence import Presence
 from pipelines.kafka.topics import Topics, beginnings
 from pipelines.source import Loss, Offsets
 
@@ -83,6 +85,7 @@ class KafkaSource:
         self._ready: deque[Batch] = deque()
         self._problems: list[Loss] = []
         self._discovered_s: float | None = None
+        self._presence = Presence(monotonic_s)
         self._closed = False
         with our_errors(self._servers):
             self._consumer = KafkaConsumer(
@@ -131,19 +134,21 @@ class KafkaSource:
             with our_errors(self._servers):
                 self._discover()
                 self._fetch()
+                if not self._ready:
+                    self._presence.ask(self._consumer, self._silences())
         return self._ready.popleft() if self._ready else None
 
     def advance(self, topic: str, time: datetime) -> None:
         """Nothing: brokers serve all partitions side by side."""
 
     def caught_up(self, topic: str, partition: int) -> bool:
-        """Whether everything a partition held at the last answer of its broker has been read."""
+        """Whether everything a partition holds has been read, as its broker said of late."""
         one = TopicPartition(topic, partition)
         if one not in self._partitions or any(
             (batch.topic, batch.partition) == (topic, partition) for batch in self._ready
         ):
             return False
-        return self._left(one) == 0
+        return self._left(one) == 0 and self._presence.is_sure(one)
 
     def quiet_s(self, topic: str, partition: int) -> float:
         """Seconds since a partition last gave records; since it was found, if it never did."""
@@ -177,6 +182,10 @@ class KafkaSource:
             self._closed = True
             self._ready.clear()
             self._consumer.close(autocommit=False, timeout_ms=2_000)
+
+    def _silences(self) -> dict[TopicPartition, float]:
+        now = self._monotonic_s()
+        return {one: now - state.heard_s for one, state in self._partitions.items()}
 
     def _discover(self) -> None:
         """Assign partitions that are new, now and then."""
@@ -237,18 +246,19 @@ class KafkaSource:
         for one, records in answer.items():
             state = self._partitions[one]
             state.heard_s = now
-            following = records[-1].offset + 1
+            self._presence.heard(one)
             self._ready.append(
                 Batch(
                     topic=one.topic,
                     partition=one.partition,
                     first_offset=state.next_offset,
-                    next_offset=following,
+                    next_offset=records[-1].offset + 1,
                     values=[record.value for record in records],
                     kind=state.kind,
+                    offsets=gaps([record.offset for record in records], state.next_offset),
                 )
             )
-            state.next_offset = following
+            state.next_offset = records[-1].offset + 1
 
     def _go_on(self, one: TopicPartition, offset: int, reason: str) -> None:
         """Leave out what lies before ``offset``, and say so."""
@@ -272,29 +282,9 @@ class KafkaSource:
         self._go_on(one, offset, "the brokers lost records in an unclean election; reading again")
 
     def _skip_damage(self, error: Exception) -> None:
-        """Find the partition whose bytes cannot be read, and leave out what cannot be.
-
-        A broker gives the same batch for every offset within it, so a damaged batch of n records
-        is left out in n steps, each a fetch, and all in one `Loss`.
-        """
-        everyone = list(self._partitions)
-        for one in everyone:
-            self._consumer.pause(*(other for other in everyone if other != one))
-            start = offset = self._partitions[one].next_offset
-            while (found := self._damage_at(one, offset)) is not None:
-                offset, error = offset + 1, found
-            if offset > start:
+        """Find the partition whose bytes cannot be read, and leave out what cannot be."""
+        for one, state in self._partitions.items():
+            found = damaged(self._consumer, one, state.next_offset)
+            if found is not None:
+                offset, error = found
                 self._go_on(one, offset, f"damaged ({type(error).__name__}: {error})")
-            self._consumer.seek(one, offset)
-            self._consumer.resume(*everyone)
-
-    def _damage_at(self, one: TopicPartition, offset: int) -> Exception | None:
-        """What the client says of the record at an offset; None when it can be read, or is none."""
-        self._consumer.seek(one, offset)
-        try:
-            self._consumer.poll(timeout_ms=_AGAIN_MS, max_records=1)
-        except errors.RetriableError:
-            return None
-        except Exception as error:  # as in `_fetch`
-            return error
-        return None

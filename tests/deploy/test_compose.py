@@ -34,7 +34,7 @@ from tests.deploy.composition import (
     settings_file,
     wait_for_port,
 )
-from tests.deploy.manifests import ROOT, commands
+from tests.deploy.manifests import ROOT, commands, tool
 from tests.parts import missing
 from tests.parts.kafka import UnavailableError, free_port, jars
 
@@ -156,12 +156,21 @@ def test_broker_topics_worker_and_web_process_together_tell_of_an_incident(tmp_p
             wait_for_port(probes, working)
             assert health("run", probes) == 0
             wait_for_port(web, serving)
+            assert health("serve", web) == 0
             deadline = time.monotonic() + WAIT_S
             while not (found := incidents(web)) and time.monotonic() < deadline:
                 time.sleep(0.5)
             page = httpx.get(f"http://127.0.0.1:{probes}/metrics").text
     (one,) = found
     assert one["attribution"]["cause"] == "control-plane"
+    checked_page = subprocess.run(
+        [tool("promtool"), "check", "metrics"],
+        input=page,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (checked_page.returncode, checked_page.stderr) == (0, "")
     assert 'pushwake_incidents_open{cause="control-plane"} 1.0' in page
     assert re.search(r'pushwake_records_total\{format="[\w.-]+",kind="access"\}', page)
     assert re.search(r'pushwake_records_total\{format="[\w.-]+",kind="istiod"\}', page)
@@ -169,8 +178,6 @@ def test_broker_topics_worker_and_web_process_together_tell_of_an_incident(tmp_p
 
 @pytest.mark.parametrize("name", PROCESSES)
 def test_the_command_of_every_service_is_one_of_pushwake(name: str) -> None:
-    if name == "notify" and name not in commands():
-        pytest.skip("pushwake notify is not part of this version yet")
     assert name in commands()
     assert service(name)["command"] == [name, "--config", "/etc/pushwake/pushwake.toml"]
 

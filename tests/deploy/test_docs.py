@@ -17,6 +17,7 @@ from detector.settings import StoreSettings, describe
 from detector.store import Store
 from detector.store.reading import reading
 from detector.store.tables import lease
+from tests.deploy import routes
 from tests.deploy.manifests import ROOT, commands
 
 DOCS = ROOT / "docs"
@@ -49,13 +50,20 @@ def test_every_setting_is_named_with_its_default() -> None:
     assert [one.key for one in describe() if f"| `{one.key}` | `" not in text] == []
 
 
+def test_the_page_of_routes_is_that_of_this_version() -> None:
+    text = (DOCS / "routes.md").read_text()
+    assert text == routes.page(), "run: python -m tests.deploy.routes > docs/routes.md"
+    assert len(routes.served()) > 15
+    assert [one for one in routes.served() if f"`{one.path}`" not in text or not one.help] == []
+
+
 def test_every_command_is_named() -> None:
     assert [one for one in sorted(commands()) if f"pushwake {one}" not in EVERYTHING] == []
 
 
 def test_every_command_that_is_named_exists() -> None:
     named = set(re.findall(r"`pushwake ([a-z]+)\b[^`\n]*`", EVERYTHING))
-    assert named - commands() <= {"notify"}
+    assert named - commands() == set()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,8 @@ def test_the_settings_load_in_the_surroundings_of_the_container(process: Process
     settings = load(SETTINGS, environment(process, SECRETS))
     assert settings.web.host == "0.0.0.0"
     assert settings.web.port == 8080
+    assert (settings.notify.host, settings.notify.port) == ("0.0.0.0", 9471)
+    assert (settings.run.host, settings.run.port) == ("", 9470)
     if process.workload["kind"] == "StatefulSet":
         assert settings.store.url == "sqlite:////var/lib/pushwake/pushwake.db"
     else:
@@ -190,3 +193,12 @@ def test_the_config_map_is_named_after_its_content_so_that_a_change_restarts_the
         if volume["name"] == "settings"
     ]
     assert mounted == settings["metadata"]["name"]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_images_name_is_given_in_one_place(overlay: str) -> None:
+    (kustomization,) = documents(KUBERNETES / overlay / "kustomization.yaml")
+    (image,) = kustomization["images"]
+    built = {one.container["image"] for one in processes(kustomized(overlay))}
+    assert built == {f"{image['newName']}:{image['newTag']}"}
+    assert image["newTag"] == version("pushwake")

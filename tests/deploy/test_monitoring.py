@@ -16,6 +16,7 @@ import yaml
 
 from detector.live import Status
 from detector.live.metrics import Metrics
+from detector.notify.meter import Meter
 from tests.deploy.manifests import DEPLOY, KUBERNETES, ROOT, Document, documents, kubectl, tool
 
 MONITORING = DEPLOY / "monitoring"
@@ -36,10 +37,13 @@ HEALTHY = {
     "pushwake_series_evicted_total": "0x180",
     "pushwake_watermark_delay_seconds": "25x180",
     "pushwake_checkpoint_age_seconds": "3x180",
+    'pushwake_data_conditions{kind="late"}': "0x180",
     'pushwake_incidents_open{cause="workload"}': "2x180",
     'pushwake_incidents_open{cause="control-plane"}': "0x180",
+    'pushwake_notification_channel_stopped{channel="on-call"}': "0x180",
+    'pushwake_notification_oldest_seconds{channel="on-call"}': "2x180",
 }
-"""A live worker, a minute a value."""
+"""A live worker and a notifier, a minute a value."""
 GONE = "_x180"
 CASES: dict[str, dict[str, str]] = {
     "PushwakeDown": dict.fromkeys(HEALTHY, GONE),
@@ -56,7 +60,10 @@ CASES: dict[str, dict[str, str]] = {
     "PushwakeRecordsLost": {"pushwake_lost_offsets_total": "0x170 4000x10"},
     "PushwakeManyRejects": {'pushwake_rejects_total{reason="unknown-layout"}': "0+6000x180"},
     "PushwakeManyLate": {"pushwake_late_total": "0+6000x180"},
+    "PushwakeInputWrong": {'pushwake_data_conditions{kind="late"}': "3x180"},
     "PushwakeForgets": {"pushwake_series_evicted_total": "0+50x180"},
+    "PushwakeChannelStopped": {'pushwake_notification_channel_stopped{channel="on-call"}': "1x180"},
+    "PushwakeTellsLate": {'pushwake_notification_oldest_seconds{channel="on-call"}': "0+60x180"},
     "PushwakeIncidentOpen": {'pushwake_incidents_open{cause="control-plane"}': "1x180"},
 }
 
@@ -85,14 +92,16 @@ def expressions() -> Iterator[str]:
 
 
 def exposed() -> set[str]:
-    """The names that a worker's metrics page can hold."""
-    metrics = Metrics(Status(), lambda: datetime(2026, 3, 1, tzinfo=UTC), "hash")
-    names: set[str] = set()
-    for family in metrics.registry.collect():
-        endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
-        endings["info"] = ("_info",)
-        names |= {family.name + ending for ending in endings.get(family.type, ("",))}
-    return names
+    """The names that the metrics pages of worker and notifier can hold."""
+    worker = Metrics(Status(), lambda: datetime(2026, 3, 1, tzinfo=UTC), "hash").registry
+    endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
+    endings["info"] = ("_info",)
+    return {
+        family.name + ending
+        for registry in (worker, Meter().registry)
+        for family in registry.collect()
+        for ending in endings.get(family.type, ("",))
+    }
 
 
 def firing(tmp_path: Path, changed: dict[str, str], minute: int) -> set[str]:

@@ -23,7 +23,7 @@ from detector.replaying import Inputs, replay
 from detector.settings import Settings, StoreSettings
 from detector.store import Store, tables
 from detector.store.reading import reading
-from tests.parts.kafka import Broker
+from tests.parts.tansu import Cluster
 
 MakeTopic = Callable[..., str]
 WAIT_S = 60.0
@@ -63,12 +63,29 @@ def test_when_all_are_silent_the_open_buckets_close(marks: Watermarks) -> None:
     assert marks.value({A: silent, B: silent}, timedelta(seconds=20)) == at(120)
 
 
+def test_one_that_was_not_read_yet_holds_them_back_and_one_without_any_times_does_not(
+    marks: Watermarks,
+) -> None:
+    readings = {A: READING, B: READING, ("t", 2): READING}
+    assert marks.value(readings, HOLD) is None
+    marks.heard(("t", 2), None, NOON)
+    assert marks.value(readings, HOLD) == at(30)
+
+
+def test_what_was_reached_outlives_the_process(marks: Watermarks) -> None:
+    restored = Watermarks()
+    restored.restore(marks.snapshot())
+    silent = Reading(True, SILENT_S)
+    for readings in ({A: READING, B: READING}, {A: silent, B: silent}):
+        assert restored.value(readings, HOLD) == marks.value(readings, HOLD)
+
+
 def test_a_time_that_cannot_be_moves_nothing(marks: Watermarks) -> None:
     marks.heard(A, at(3600), NOON)
     assert marks.furthest == at(100)
 
 
-def write(broker: Broker, topic: str, recording: str, name: str) -> int:
+def write(broker: Cluster, topic: str, recording: str, name: str) -> int:
     path = RECORDINGS / recording / name
     decoder = zstandard.ZstdDecompressor().decompressobj()
     lines = decoder.decompress(path.read_bytes()).splitlines()
@@ -81,7 +98,7 @@ def write(broker: Broker, topic: str, recording: str, name: str) -> int:
 
 @contextmanager
 def running(
-    broker: Broker, store: str, access: str, control: str, records: int
+    broker: Cluster, store: str, access: str, control: str, records: int
 ) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "detector.cli", "run", "--set", f"store.url={store}"]
     command += ["--set", f'kafka.topics={{"{access}" = "access", "{control}" = "control-plane"}}']
@@ -120,7 +137,7 @@ def found(store: str) -> list[tuple[str, str, datetime, float]]:
 
 
 def test_topics_give_the_incident_that_replay_gives_through_kills_and_a_gentle_end(
-    broker: Broker, make_topic: MakeTopic, tmp_path: Path
+    broker: Cluster, make_topic: MakeTopic, tmp_path: Path
 ) -> None:
     access, control = make_topic(name="access"), make_topic(name="control")
     total = write(broker, control, "a_upgrade_nc", "istiod.log.zst")

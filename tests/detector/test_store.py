@@ -171,7 +171,10 @@ def test_steps_replace_what_they_name_add_up_rejects_and_leave_the_rest(store: S
     )
 
 
-def test_every_write_of_an_incident_raises_its_revision(store: Store) -> None:
+def test_every_change_of_an_incident_raises_its_revision_and_writing_it_again_does_not(
+    store: Store,
+) -> None:
+    store.commit(Step(incidents=[incident()]))
     store.commit(Step(incidents=[incident()]))
     store.commit(Step(incidents=[incident(status="resolved", end_s=60)]))
 

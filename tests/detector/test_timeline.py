@@ -97,7 +97,7 @@ def test_what_a_live_run_finds_is_in_the_outbox_with_the_revision_it_was_written
     record = Record(store, worker, 0.0)
     record.tell = True
     worker.chronicle.note(START, [Change("open", incident(), "NC beyond its baseline")])
-    store.commit(Step(incidents=[incident()]))
+    store.commit(Step(incidents=[replace(incident(), status="open")]))
     entries = worker.chronicle.take()
     store.commit(Step(incidents=[incident()], entries=entries, notices=news(entries, known=False)))
     record.commit()

@@ -24,8 +24,8 @@ from detector.clock import now
 from detector.truth import Score, read_truth, score
 from lab.running import Kafka, Lab, Options
 from lab.scenarios import SCENARIOS
-from tests.parts.kafka import Broker
 from tests.parts.slack import FakeSlack, fake_slack
+from tests.parts.tansu import Cluster
 from tests.web.conftest import eventually, served
 
 MakeTopic = Callable[..., str]
@@ -81,7 +81,7 @@ def notifier(store: str, slack: FakeSlack, folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def worker(broker: Broker, store: str, access: str, control: str) -> Iterator[None]:
+def worker(broker: Cluster, store: str, access: str, control: str) -> Iterator[None]:
     command = [sys.executable, "-m", "detector.cli", "run", "--set", f"store.url={store}"]
     command += ["--set", f'kafka.topics={{"{access}" = "access", "{control}" = "control-plane"}}']
     command += ["--set", f'kafka.bootstrap_servers=["{broker.bootstrap}"]']
@@ -113,7 +113,7 @@ def watch(base: str, until: Callable[[], bool]) -> datetime | None:
         time.sleep(0.5)
 
 
-def live(scenario: str, broker: Broker, topics: Kafka, folder: Path) -> Seen:
+def live(scenario: str, broker: Cluster, topics: Kafka, folder: Path) -> Seen:
     happening = SCENARIOS[scenario]
     options = happening.options(Options(layouts=(LAYOUT[scenario],), kafka=topics))
     store = f"sqlite:///{folder}/{scenario}.db"
@@ -148,7 +148,7 @@ def _labels(write: Callable[[Path], None], path: Path) -> list[Any]:
 @pytest.mark.alone
 @pytest.mark.timeout(420)
 def test_what_happens_to_a_mesh_is_told_by_the_server_while_it_happens(
-    broker: Broker, make_topic: MakeTopic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    broker: Cluster, make_topic: MakeTopic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     topics = {
         name: Kafka(

@@ -50,7 +50,7 @@ def test_no_password_of_an_address_is_shown(address: str) -> None:
 
 
 def test_a_worker_that_could_work_is_told_so_and_nothing_is_made(
-    broker: Broker, make_topic: MakeTopic, tmp_path: Path
+    apache: Broker, make_topic: MakeTopic, tmp_path: Path
 ) -> None:
     topic, letters = make_topic(3, "access"), make_topic(name="letters")
     store = tmp_path / "new.db"
@@ -59,7 +59,7 @@ def test_a_worker_that_could_work_is_told_so_and_nothing_is_made(
         *("--set", f"store.url=sqlite:///{store}"),
         *("--set", f'kafka.topics={{"{topic}" = "access"}}'),
         *("--set", f"kafka.dead_letter_topic={letters}"),
-        *("--set", f"kafka.bootstrap_servers=127.0.0.1:{broker.sasl_port}"),
+        *("--set", f"kafka.bootstrap_servers=127.0.0.1:{apache.sasl_port}"),
         *("--set", "kafka.security_protocol=SASL_PLAINTEXT", "--set", f"kafka.username={USER}"),
         PUSHWAKE_KAFKA_PASSWORD=PASSWORD,
     )
@@ -83,14 +83,14 @@ def test_everything_that_is_wrong_is_told_at_once_with_what_to_do(tmp_path: Path
 
 
 def test_wrong_credentials_are_a_reason_that_is_told_and_are_not_shown(
-    broker: Broker, tmp_path: Path
+    apache: Broker, tmp_path: Path
 ) -> None:
     secret = tmp_path / "password"
     secret.write_text(CANARY)
     told = run(
         "--check",
         *("--set", f"store.url=sqlite:///{tmp_path}/live.db", "--set", "kafka.timeout_s=2"),
-        *("--set", f"kafka.bootstrap_servers=127.0.0.1:{broker.sasl_port}"),
+        *("--set", f"kafka.bootstrap_servers=127.0.0.1:{apache.sasl_port}"),
         *("--set", "kafka.security_protocol=SASL_PLAINTEXT", "--set", f"kafka.username={USER}"),
         *("--set", f"kafka.password_file={secret}"),
     )

@@ -21,7 +21,7 @@ from detector.errors import InputError
 from detector.live import Status, alive, ready
 from detector.probes import Answer, Probes
 from detector.secrecy import keep_secret
-from tests.parts.kafka import Broker
+from tests.parts.tansu import Cluster
 from tests.parts.worker import WorkerProcess, eventually
 
 MakeTopic = Callable[..., str]
@@ -134,7 +134,7 @@ def test_it_is_ready_when_live_or_standing_by_and_not_far_behind() -> None:
 
 
 def test_a_worker_tells_how_far_it_is_in_metrics_probes_and_log(
-    broker: Broker, make_topic: MakeTopic, tmp_path: object
+    broker: Cluster, make_topic: MakeTopic, tmp_path: object
 ) -> None:
     access, control = make_topic(2, "access"), make_topic(name="control")
     with closing(KafkaProducer(bootstrap_servers=broker.bootstrap)) as producer:

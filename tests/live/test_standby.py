@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from kafka import KafkaProducer
 
-from tests.parts.kafka import Broker
+from tests.parts.tansu import Cluster
 from tests.parts.worker import WorkerProcess, eventually
 
 MakeTopic = Callable[..., str]
@@ -19,7 +19,7 @@ Start = Callable[..., WorkerProcess]
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def start(
-    request: pytest.FixtureRequest, broker: Broker, make_topic: MakeTopic, tmp_path: Path
+    request: pytest.FixtureRequest, broker: Cluster, make_topic: MakeTopic, tmp_path: Path
 ) -> Iterator[Start]:
     if request.param == "sqlite":
         store = f"sqlite:///{tmp_path}/live.db"

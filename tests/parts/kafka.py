@@ -6,6 +6,8 @@ speaks Kafka's protocol, stands in for what needs no real broker's behaviour.
 
 from __future__ import annotations
 
+import os
+import random
 import shutil
 import signal
 import socket
@@ -25,6 +27,7 @@ USER, PASSWORD = "pushwake", "canary-7f3a91"
 SCRAM = ("SCRAM-SHA-256", "SCRAM-SHA-512")
 CLUSTER = "cHVzaHdha2UtdGVzdHMtMQ"
 START_S = 60
+REACH_MS = 5_000  # for Maven to reach its repository at all
 
 
 class UnavailableError(Exception):
@@ -37,11 +40,17 @@ def jars() -> str:
     Raises:
         UnavailableError: there is no Java or no Maven, or it finds no jars.
     """
+    if os.environ.get("PUSHWAKE_BROKER") == "tansu":
+        raise UnavailableError("PUSHWAKE_BROKER asks for tansu")
     for program in ("java", "mvn"):
         if shutil.which(program) is None:
             raise UnavailableError(f"no {program} on this machine")
     if not (LIBS / ".complete").exists():
-        command = ["mvn", "-q", "-B", "-f", str(Path(__file__).parent / "pom.xml")]
+        patience = [
+            f"-Daether.connector.connectTimeout={REACH_MS}",
+            "-Daether.connector.http.retryHandler.count=0",
+        ]
+        command = ["mvn", "-q", "-B", *patience, "-f", str(Path(__file__).parent / "pom.xml")]
         command += ["dependency:copy-dependencies", f"-DoutputDirectory={LIBS}"]
         run = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
         if run.returncode:
@@ -51,11 +60,18 @@ def jars() -> str:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of loopback that nobody listens on, below those that connections are given.
+
+    A port out of the kernel's own range could be another connection's by the time it is used.
+    """
+    for port in random.SystemRandom().sample(range(16_000, 32_000), 200):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("", port))
+            except OSError:
+                continue
+            return port
+    raise UnavailableError("no free port among 200 tried")
 
 
 class Broker:
@@ -98,6 +114,11 @@ class Broker:
     def kill(self) -> None:
         """End it without a goodbye."""
         self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Kill it and start it again."""
+        self.kill()
+        self.start()
 
     def stop(self) -> None:
         """End it in good order."""

@@ -71,7 +71,10 @@ class WorkerProcess:
 
     def get(self, path: str) -> httpx.Response:
         """Ask for a page."""
-        return httpx.get(self.address + path, timeout=10)
+        try:
+            return httpx.get(self.address + path, timeout=10)
+        except httpx.TransportError as error:
+            raise AssertionError("".join(self.lines)) from error
 
     def metric(self, name: str) -> float:
         """The value of the one sample whose name and labels are ``name``; 0 when there is none."""

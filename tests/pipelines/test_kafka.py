@@ -16,6 +16,7 @@ from pipelines.batch import Batch
 from pipelines.kafka import Connection, DeadLetter, DeadLetters, KafkaSource, Topics
 from pipelines.source import Offsets, SourceError
 from tests.parts.kafka import PASSWORD, USER, Broker
+from tests.parts.tansu import Cluster
 
 MakeTopic = Callable[..., str]
 Codec = Literal["gzip", "snappy", "lz4", "zstd"]
@@ -23,7 +24,7 @@ WAIT_S = 20.0
 
 
 @pytest.fixture
-def producer(broker: Broker) -> Iterator[KafkaProducer]:
+def producer(broker: Cluster) -> Iterator[KafkaProducer]:
     with closing(KafkaProducer(bootstrap_servers=broker.bootstrap, linger_ms=0)) as one:
         yield one
 
@@ -37,7 +38,7 @@ def write(
 
 
 def source(
-    broker: Broker,
+    broker: Cluster,
     topic: str,
     offsets: Offsets | None = None,
     start: str | datetime = "earliest",
@@ -69,7 +70,7 @@ def values(batches: Sequence[Batch]) -> list[bytes | None]:
 
 
 def test_batches_of_a_partition_join_without_gap_or_overlap(
-    broker: Broker, make_topic: MakeTopic, producer: KafkaProducer
+    broker: Cluster, make_topic: MakeTopic, producer: KafkaProducer
 ) -> None:
     topic = make_topic(partitions=2)
     lines = [b"%d" % n for n in range(2_000)]
@@ -87,21 +88,21 @@ def test_batches_of_a_partition_join_without_gap_or_overlap(
 
 
 def test_reading_goes_on_at_the_offsets_given_and_new_partitions_begin_at_their_beginning(
-    broker: Broker, make_topic: MakeTopic, producer: KafkaProducer
+    apache: Broker, make_topic: MakeTopic, producer: KafkaProducer
 ) -> None:
     topic = make_topic(partitions=1)
     write(producer, topic, [b"a", b"b", b"c"], partition=0)
-    with closing(source(broker, topic, {(topic, 0): 2}, start="latest")) as one:
+    with closing(source(apache, topic, {(topic, 0): 2}, start="latest")) as one:
         assert values(read(one, 1)) == [b"c"]
-        with KafkaAdminClient(bootstrap_servers=broker.bootstrap) as admin:
+        with KafkaAdminClient(bootstrap_servers=apache.bootstrap) as admin:
             admin.create_partitions({topic: NewPartitions(2)})
-        with closing(KafkaProducer(bootstrap_servers=broker.bootstrap)) as fresh:
+        with closing(KafkaProducer(bootstrap_servers=apache.bootstrap)) as fresh:
             write(fresh, topic, [b"new"], partition=1)
         assert values(read(one, 1)) == [b"new"]
 
 
 def test_a_first_run_begins_at_the_end_at_the_beginning_or_at_a_time(
-    broker: Broker, make_topic: MakeTopic, producer: KafkaProducer
+    apache: Broker, make_topic: MakeTopic, producer: KafkaProducer
 ) -> None:
     topic = make_topic()
     noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -109,16 +110,16 @@ def test_a_first_run_begins_at_the_end_at_the_beginning_or_at_a_time(
         stamp = round(noon.timestamp() * 1000) + (minute - 1) * 60_000
         producer.send(topic, value=value, timestamp_ms=stamp)
     producer.flush()
-    with closing(source(broker, topic, start=noon)) as one:
+    with closing(source(apache, topic, start=noon)) as one:
         assert values(read(one, 2)) == [b"at", b"after"]
-    with closing(source(broker, topic, start="latest")) as one:
+    with closing(source(apache, topic, start="latest")) as one:
         assert one.poll() is None
         write(producer, topic, [b"live"])
         assert values(read(one, 1)) == [b"live"]
 
 
 def test_topics_of_a_pattern_are_found_while_running(
-    broker: Broker, make_topic: MakeTopic, producer: KafkaProducer
+    broker: Cluster, make_topic: MakeTopic, producer: KafkaProducer
 ) -> None:
     first = make_topic(name="mesh")
     prefix = first.rpartition("-")[2]
@@ -132,7 +133,7 @@ def test_topics_of_a_pattern_are_found_while_running(
 
 
 def test_tombstones_and_empty_values_arrive_as_they_are(
-    broker: Broker, make_topic: MakeTopic, producer: KafkaProducer
+    broker: Cluster, make_topic: MakeTopic, producer: KafkaProducer
 ) -> None:
     topic = make_topic()
     write(producer, topic, [b"a", None, b"", b"b"])
@@ -141,7 +142,7 @@ def test_tombstones_and_empty_values_arrive_as_they_are(
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
-def test_every_codec_of_kafka_is_read(broker: Broker, make_topic: MakeTopic, codec: Codec) -> None:
+def test_every_codec_of_kafka_is_read(broker: Cluster, make_topic: MakeTopic, codec: Codec) -> None:
     topic = make_topic()
     lines = [b"line %d" % n for n in range(500)]
     with closing(
@@ -153,18 +154,18 @@ def test_every_codec_of_kafka_is_read(broker: Broker, make_topic: MakeTopic, cod
 
 
 def test_records_of_aborted_transactions_are_left_out_and_their_markers_do_not_count_as_lag(
-    broker: Broker, make_topic: MakeTopic
+    apache: Broker, make_topic: MakeTopic
 ) -> None:
     topic = make_topic()
     with closing(
-        KafkaProducer(bootstrap_servers=broker.bootstrap, transactional_id=topic)
+        KafkaProducer(bootstrap_servers=apache.bootstrap, transactional_id=topic)
     ) as producer:
         producer.init_transactions()
         for value, end in ((b"kept", "commit"), (b"undone", "abort"), (b"last", "commit")):
             producer.begin_transaction()
             producer.send(topic, value=value)
             getattr(producer, f"{end}_transaction")()
-    with closing(source(broker, topic)) as one:
+    with closing(source(apache, topic)) as one:
         assert values(read(one, 2)) == [b"kept", b"last"]
         deadline = time.monotonic() + WAIT_S
         while not one.caught_up(topic, 0) and time.monotonic() < deadline:
@@ -173,20 +174,20 @@ def test_records_of_aborted_transactions_are_left_out_and_their_markers_do_not_c
 
 
 def test_records_that_retention_deleted_are_told_and_reading_goes_on_behind_them(
-    broker: Broker, make_topic: MakeTopic, producer: KafkaProducer
+    apache: Broker, make_topic: MakeTopic, producer: KafkaProducer
 ) -> None:
     topic = make_topic()
     write(producer, topic, [b"%d" % n for n in range(10)])
-    with KafkaAdminClient(bootstrap_servers=broker.bootstrap) as admin:
+    with KafkaAdminClient(bootstrap_servers=apache.bootstrap) as admin:
         admin.delete_records({TopicPartition(topic, 0): 7})
-    with closing(source(broker, topic, {(topic, 0): 2})) as one:
+    with closing(source(apache, topic, {(topic, 0): 2})) as one:
         assert values(read(one, 3)) == [b"7", b"8", b"9"]
         (loss,) = one.problems
         assert (loss.first_offset, loss.next_offset) == (2, 7)
         assert "5 offsets from 2 on not read" in str(loss)
 
 
-def test_a_topic_that_does_not_exist_is_an_error_that_says_what_to_do(broker: Broker) -> None:
+def test_a_topic_that_does_not_exist_is_an_error_that_says_what_to_do(broker: Cluster) -> None:
     with (
         closing(source(broker, "no-such-topic")) as one,
         pytest.raises(SourceError, match=r"no-such-topic: this topic does not exist.*Create"),
@@ -201,7 +202,15 @@ def test_brokers_that_do_not_answer_are_an_error_at_the_start() -> None:
         )
 
 
-def test_a_broker_that_dies_and_comes_back_is_waited_for(own_broker: Broker) -> None:
+def wait(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < deadline
+
+
+def test_a_broker_that_dies_is_waited_for_and_until_then_nothing_is_known_to_be_read(
+    own_broker: Broker,
+) -> None:
     with KafkaAdminClient(bootstrap_servers=own_broker.bootstrap) as admin:
         admin.create_topics([NewTopic("t", 1, 1)])
     with closing(KafkaProducer(bootstrap_servers=own_broker.bootstrap)) as producer:
@@ -209,21 +218,23 @@ def test_a_broker_that_dies_and_comes_back_is_waited_for(own_broker: Broker) -> 
     with closing(source(own_broker, "t")) as one:
         assert values(read(one, 1)) == [b"before"]
         own_broker.kill()
-        assert one.poll() is None
+        wait(lambda: one.poll() is None and not one.caught_up("t", 0))
         own_broker.start()
+        wait(lambda: one.poll() is None and one.caught_up("t", 0))
         with closing(KafkaProducer(bootstrap_servers=own_broker.bootstrap)) as producer:
             write(producer, "t", [b"after"])
         assert values(read(one, 1)) == [b"after"]
+        assert one.caught_up("t", 0)
         assert not one.problems
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
 def test_sasl_lets_in_who_knows_the_password_and_nobody_else(
-    broker: Broker, mechanism: str
+    apache: Broker, mechanism: str
 ) -> None:
     def connect(password: str) -> KafkaSource:
         connection = Connection(
-            [f"127.0.0.1:{broker.sasl_port}"],
+            [f"127.0.0.1:{apache.sasl_port}"],
             security_protocol="SASL_PLAINTEXT",
             sasl_mechanism=mechanism,
             username=USER,
@@ -238,14 +249,14 @@ def test_sasl_lets_in_who_knows_the_password_and_nobody_else(
     assert "wrong-canary" not in str(refused.value)
 
 
-def test_tls_needs_the_clients_certificate(broker: Broker) -> None:
-    certificate, key = broker.authority.issue("client")
+def test_tls_needs_the_clients_certificate(apache: Broker) -> None:
+    certificate, key = apache.authority.issue("client")
 
     def connect(certificate_file: str, key_file: str) -> KafkaSource:
         connection = Connection(
-            [f"127.0.0.1:{broker.tls_port}"],
+            [f"127.0.0.1:{apache.tls_port}"],
             security_protocol="SSL",
-            ca_file=str(broker.authority.file),
+            ca_file=str(apache.authority.file),
             certificate_file=certificate_file,
             key_file=key_file,
         )
@@ -256,7 +267,7 @@ def test_tls_needs_the_clients_certificate(broker: Broker) -> None:
         connect("", "")
 
 
-def test_dead_letters_bear_their_reason_and_origin(broker: Broker, make_topic: MakeTopic) -> None:
+def test_dead_letters_bear_their_reason_and_origin(broker: Cluster, make_topic: MakeTopic) -> None:
     topic = make_topic()
     with closing(DeadLetters(Connection([broker.bootstrap]), topic)) as letters:
         letters.send([DeadLetter(b"\xff", "not UTF-8", "istio-proxy", 3, 41)])

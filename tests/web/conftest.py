@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 import uvicorn
 
-from detector.settings import Settings, StoreSettings
+from detector.settings import Settings, StoreSettings, WebSettings
 from detector.store import Step, Store
 from detector.store.shared import SharedStore
 from detector.web.app import create_app
@@ -68,8 +69,12 @@ def serving(settings: Settings) -> Iterator[str]:
 @contextmanager
 def speaking(url: str, settings: Settings | None = None) -> Iterator[httpx.Client]:
     """A client of a server over the store at ``url``."""
-    whole = Settings(store=StoreSettings(url=url)) if settings is None else settings
-    with serving(whole) as base, httpx.Client(base_url=base) as client:
+    ample = WebSettings(rate_per_s=1e6, burst=1_000_000)
+    whole = Settings(web=ample) if settings is None else settings
+    with (
+        serving(msgspec.structs.replace(whole, store=StoreSettings(url=url))) as base,
+        httpx.Client(base_url=base) as client,
+    ):
         yield client
 
 

@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
 
 from detector.details import DetailLog
+from detector.reconciliation import IstiodRow, LedgerRows, ProxyRow
 from detector.report import wording
 from detector.store import Step, Store
 from detector.types import Share
@@ -48,6 +50,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
                 incidents=[incident, evil],
                 windows=[samples.window()],
                 details=log.take(),
+                ledger=a_ledger(),
                 time=samples.at(120),
                 first=samples.START,
                 rejects={"no time": 7},
@@ -55,6 +58,29 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         )
     with served("--store", url) as base, httpx.Client(base_url=base, timeout=60) as client:
         yield client
+
+
+def a_ledger() -> LedgerRows:
+    at = samples.START
+    stale = ProxyRow(
+        name="web-1.default",
+        pod="web-1",
+        namespace="default",
+        workload="web",
+        istiod="istiod-a",
+        version="1.26.4",
+        connected=True,
+        seen_at=at,
+        nacked_at=at,
+        error=EVIL,
+        pushed={"CDS": at},
+    )
+    fine = [
+        ProxyRow(name=f"pod-{n:03}.default", pod=f"pod-{n:03}", version="1.27.1", seen_at=at)
+        for n in range(120)
+    ]
+    plane = IstiodRow(name="istiod-a", version="1.27.1", started_at=at, seen_at=at)
+    return LedgerRows([stale, *fine], [], [plane], [])
 
 
 def words(answer: httpx.Response) -> str:
@@ -90,7 +116,15 @@ def test_the_page_of_an_incident_says_all_that_is_known(pages: httpx.Client) -> 
 
 
 def test_names_out_of_logs_never_become_markup(pages: httpx.Client) -> None:
-    for path in ("/", "/incidents", "/incidents/evil"):
+    hosts = f"/services/{quote(EVIL)}"
+    for path in (
+        "/",
+        "/incidents",
+        "/incidents/evil",
+        "/services",
+        hosts,
+        "/proxies/web-1.default",
+    ):
         answer = pages.get(path)
 
         assert "<img" not in answer.text
@@ -113,6 +147,61 @@ def test_a_page_that_has_not_changed_is_not_sent_again(pages: httpx.Client) -> N
     again = pages.get("/incidents", headers={"If-None-Match": first.headers["etag"]})
 
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_list_of_windows_says_what_each_cost_beside_the_others(pages: httpx.Client) -> None:
+    told = words(pages.get("/windows"))
+
+    assert "Istiod upgrade 1.26.4 → 1.27.1 cost 30 requests." in told
+    assert "30 requests on cart.default, payments.default" in told
+    assert "No window fits" in words(pages.get("/windows?kind=nack"))
+
+
+def test_the_page_of_a_window_says_what_it_cost_each_service(pages: httpx.Client) -> None:
+    told = words(pages.get("/windows/w1"))
+
+    assert "cost 30 requests on cart.default, payments.default" in told
+    assert "cart.default 20 payments.default 10" in told
+    assert "No other istiod upgrade was seen to compare with." in told
+    assert pages.get("/windows/none").status_code == 404
+
+
+def test_a_window_that_was_only_announced_has_a_page(pages: httpx.Client) -> None:
+    body = {"kind": "manual", "note": "moving the revision tag"}
+    made = pages.post("/v1/windows", json=body)
+
+    told = words(pages.get(f"/windows/{made.json()['id']}"))
+
+    assert "moving the revision tag" in told
+    assert "nothing beyond what is normal" in told
+
+
+def test_services_are_listed_with_what_they_suffered(pages: httpx.Client) -> None:
+    told = words(pages.get("/services?q=cart"))
+
+    assert "cart.default" in told
+    assert "payments" not in told
+    assert "is fine now" in words(pages.get(f"/services/{samples.CART}"))
+    assert "was never part of an incident" in words(pages.get("/services/nobody"))
+
+
+def test_the_ledger_is_told_page_by_page_and_says_who_is_stale(pages: httpx.Client) -> None:
+    first = pages.get("/proxies")
+
+    assert "121 proxies, 1 stale" in words(first)
+    older = re.search(r'href="([^"]+)" rel="next"', first.text)
+    assert older is not None
+    second = pages.get(older[1].replace("&amp;", "&")).text
+    assert "pod-049.default" in first.text
+    assert "pod-049.default" not in second
+    assert "pod-050.default" in second
+    assert "web-1.default" in pages.get("/proxies?stale=true").text
+    assert "pod-001.default" not in pages.get("/proxies?stale=true&q=").text
+
+
+def test_the_page_of_a_proxy_says_what_it_refused(pages: httpx.Client) -> None:
+    assert "web-1 is stale Refused configuration" in words(pages.get("/proxies/web-1.default"))
+    assert pages.get("/proxies/nobody").status_code == 404
 
 
 def test_what_is_not_there_is_told_as_a_page(pages: httpx.Client) -> None:

@@ -76,7 +76,7 @@ def test_a_silence_shows_at_the_incidents_that_it_holds_back_and_ends_early(
     told = made.json()
     assert (made.status_code, told["state"], told["created_by"]) == (201, "active", "local")
     assert made.headers["location"] == f"/v1/silences/{told['id']}"
-    assert writer.get(ONE).json()["silenced_by"] == [told["id"]]
+    assert told["id"] in writer.get(ONE).json()["silenced_by"]
     assert writer.get("/v1/incidents/i00000000009").json()["silenced_by"] == []
 
     end = f"/v1/silences/{told['id']}/end"
@@ -85,7 +85,7 @@ def test_a_silence_shows_at_the_incidents_that_it_holds_back_and_ends_early(
     assert (ended.status_code, ended.json()["state"]) == (200, "ended")
     again = writer.post(end, headers={"If-Match": ended.headers["etag"]})
     assert again.status_code == 409
-    assert writer.get(ONE).json()["silenced_by"] == []
+    assert told["id"] not in writer.get(ONE).json()["silenced_by"]
     assert audited(writer, told["id"]) == ["silence.create", "silence.end"]
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TypeVar
 
 from detector.report import charts, phrases
 from detector.report.chartdata import Span
 from detector.report.incident_view import ChartView
 from detector.settings import Settings
-from detector.store.impact import costs_of
 from detector.store.incident_index import Told, Wanted, count_incidents, find_incidents
 from detector.store.shared import Connection
 from detector.store.window_rows import find_windows, one_window
 from detector.types import Incident, Status, Window
+from detector.web.pages.comparing import Reconciliation, told_of
 from detector.web.pages.pulse import Pulse, take_pulse
 from detector.web.pages.restored import incident_of
 
@@ -25,24 +26,6 @@ GOING = 4  # reconciliations under way
 DRAWN = 100  # incidents and windows in the chart
 PERIODS = tuple(timedelta(minutes=n) for n in (10, 60, 360, 1_440))
 """Lengths that the chart may have: the shortest that holds what happened last."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciliation:
-    """A window with what it has come to."""
-
-    window: Window
-    excess: float  # errors beyond expectation in incidents that followed it
-
-    @property
-    def done(self) -> int:
-        """Proxies that took on the new configuration."""
-        return len(self.window.reconciled)
-
-    @property
-    def expected(self) -> int:
-        """Proxies that should, as far as known."""
-        return max(self.window.expected, self.done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +60,12 @@ def read_overview(connection: Connection, settings: Settings) -> Overview:
         day_count=count_incidents(connection, Wanted(since=pulse.as_of - timedelta(days=1))),
         worst=_worst(connection, live),
         recent=[incident_of(one.document) for one in recent],
-        going=reconciliations(connection, going[:GOING]),
+        going=told_of(connection, going[:GOING]),
         more_going=len(going) > GOING,
-        last=next(iter(reconciliations(connection, last)), None),
+        last=next(iter(told_of(connection, last)), None),
         timeline=timeline,
         period=period,
     )
-
-
-def reconciliations(connection: Connection, windows: Sequence[Window]) -> list[Reconciliation]:
-    """Windows with what they cost."""
-    costs: dict[str, float] = {}
-    for cost in costs_of(connection, [one.id for one in windows]):
-        costs[cost.window_id] = costs.get(cost.window_id, 0.0) + cost.excess
-    return [Reconciliation(one, costs.get(one.id, 0.0)) for one in windows]
 
 
 def _worst(connection: Connection, live: Sequence[Told]) -> Incident | None:
@@ -113,8 +88,8 @@ def _timeline(connection: Connection, pulse: Pulse) -> tuple[ChartView | None, s
     length = _period(end - max(starts))
     span = Span(max(end - length, pulse.since or end - length), end, 10)
     drawn = charts.timeline(
-        [incident_of(one.document) for one in found if _within(one, span.start)],
-        [one for one in windows if (one.ended_at or end) >= span.start],
+        [_clipped(one, span) for one in map(_restored, found) if _reaches(one, span)],
+        [_clipped(one, span) for one in windows if _reaches(one, span)],
         span,
     )
     view = ChartView(drawn.title, drawn.spec, "", None)
@@ -126,6 +101,17 @@ def _period(age: timedelta) -> timedelta:
     return next((one for one in PERIODS if one >= 1.2 * age), PERIODS[-1])
 
 
-def _within(told: Told, start: datetime) -> bool:
-    end = told.document.ended_at
-    return end is None or end >= start
+def _restored(told: Told) -> Incident:
+    return incident_of(told.document)
+
+
+Bar = TypeVar("Bar", Incident, Window)
+
+
+def _reaches(one: Bar, span: Span) -> bool:
+    return one.ended_at is None or one.ended_at >= span.start
+
+
+def _clipped(one: Bar, span: Span) -> Bar:
+    """Without the part that lies before the chart."""
+    return replace(one, started_at=max(one.started_at, span.start))

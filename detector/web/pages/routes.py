@@ -6,11 +6,11 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 
-from detector.web.pages import assets, incident, incidents, now
+from detector.web.pages import assets, incident, incidents, now, proxies, services, windows
 from detector.web.problems import ProblemError
 
 router = APIRouter(include_in_schema=False)
-for part in (now, incidents, incident):
+for part in (now, incidents, incident, windows, services, proxies):
     router.include_router(part.router)
 
 

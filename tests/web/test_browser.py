@@ -1,0 +1,137 @@
+"""The pages in a real Chromium: silent console, usable by everybody, kept up by themselves."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import resources
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from detector.details import DetailLog
+from detector.store import Step, Store
+from detector.types import Share
+from tests.detector import report_samples as samples
+from tests.web.conftest import served
+
+AXE = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+CHROMIUM = shutil.which("chromium")
+WIDTHS = {"phone": (390, True), "desk": (1280, False)}  # and whether dark
+ID = samples.incident().id
+PATHS = ("/", "/incidents", f"/incidents/{ID}", "/windows", "/windows/w1", "/services", "/proxies")
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('browser') / 'store.db'}"
+
+
+@pytest.fixture(scope="module")
+def base(url: str) -> Iterator[str]:
+    incident = replace(samples.incident(), shares={samples.CART: Share(30, 100, 0.1)})
+    log = DetailLog(samples.at(3600) - samples.START)
+    log.note(incident, samples.history(), samples.moments())
+    step = Step(
+        incidents=[incident],
+        windows=[samples.window()],
+        details=log.take(),
+        time=samples.at(120),
+        first=samples.START,
+    )
+    with Store.open(url) as store:
+        store.commit(step)
+    with served("--store", url) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+def open_page(browser: Browser, address: str, width: str, said: list[str]) -> Page:
+    pixels, dark = WIDTHS[width]
+    context = browser.new_context(
+        viewport={"width": pixels, "height": 900}, color_scheme="dark" if dark else "light"
+    )
+    page = context.new_page()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(address)
+    if page.locator("script[data-plot]").count():
+        page.wait_for_function("document.documentElement.dataset.charts === 'drawn'")
+    return page
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_page_is_accessible_fits_its_width_and_leaves_the_console_empty(
+    browser: Browser, base: str, width: str
+) -> None:
+    for path in PATHS:
+        said: list[str] = []
+        page = open_page(browser, base + path, width, said)
+
+        assert said == []
+        page.evaluate(AXE)
+        found = page.evaluate("axe.run()")
+        assert [(one["id"], one["nodes"]) for one in found["violations"]] == []
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= WIDTHS[width][0]
+        assert page.locator(".plot[data-drawn=no]").count() == 0
+        page.context.close()
+
+
+def test_the_keyboard_leads_past_the_navigation_and_from_page_to_page(
+    browser: Browser, base: str
+) -> None:
+    page = open_page(browser, base, "desk", [])
+
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.get_by_role("link", name="Windows", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("What reconciliations cost")
+    page.context.close()
+
+
+def test_the_chosen_colours_stay_from_page_to_page(browser: Browser, base: str) -> None:
+    page = open_page(browser, base, "desk", [])
+
+    page.get_by_role("button", name="Dark colours").click()
+    page.goto(f"{base}/windows")
+
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.context.close()
+
+
+def test_a_page_takes_over_what_changes_without_being_loaded_anew(
+    browser: Browser, base: str, url: str
+) -> None:
+    page = open_page(browser, base, "desk", [])
+    page.evaluate("window.stays = true")
+    other = replace(samples.incident(), id="another", status="open", ended_at=None)
+    with Store.open(url) as store:
+        store.commit(Step(incidents=[other]))
+
+        page.evaluate("window.pushwake.refresh()")
+
+        expect(page.get_by_role("heading", level=1)).to_contain_text("1 incident is open")
+    assert page.evaluate("window.stays") is True
+    page.context.close()
+
+
+def test_a_page_says_when_the_server_is_gone(browser: Browser, url: str, base: str) -> None:
+    with served("--store", url) as address:
+        page = open_page(browser, address, "desk", [])
+
+    expect(page.get_by_role("alert")).to_contain_text("No answer from Pushwake", timeout=30_000)
+    page.context.close()
