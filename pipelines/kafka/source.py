@@ -16,6 +16,7 @@ from kafka import KafkaConsumer, TopicPartition, errors
 from kafka.structs import OffsetAndMetadata
 
 from pipelines.batch import Batch, Kind, gaps
+from pipelines.kafka.columns import joined, read_columns
 from pipelines.kafka.connection import Connection, our_errors
 from pipelines.kafka.damage import damaged
 from pipelines.kafka.presence import Presence
@@ -77,7 +78,7 @@ class KafkaSource:
         self._group = group
         self._monotonic_s = monotonic_s
         self._discover_s = discover_s
-        self._max_records = max_records
+        self._max_records = max_records  # of a poll
         self._timeout_ms = round(timeout_s * 1000)
         self._servers = list(connection.bootstrap_servers)
         self._partitions: dict[TopicPartition, _Partition] = {}
@@ -99,6 +100,7 @@ class KafkaSource:
                 reconnect_backoff_max_ms=5_000,
                 **connection.options() | NO_RESET,
             )
+        self._in_columns = read_columns(self._consumer, max_records)
 
     @property
     def done(self) -> bool:
@@ -226,7 +228,8 @@ class KafkaSource:
             time.sleep(POLL_MS / 1000)
             return
         try:
-            answer = self._consumer.poll(timeout_ms=POLL_MS, max_records=self._max_records)
+            many = 1 if self._in_columns else self._max_records
+            answer = self._consumer.poll(timeout_ms=POLL_MS, max_records=many)
         except errors.OffsetOutOfRangeError as error:
             for one, offset in dict(error.args[0]).items():
                 self._out_of_range(one, offset)
@@ -244,21 +247,27 @@ class KafkaSource:
             return
         now = self._monotonic_s()
         for one, records in answer.items():
-            state = self._partitions[one]
-            state.heard_s = now
             self._presence.heard(one)
-            self._ready.append(
-                Batch(
-                    topic=one.topic,
-                    partition=one.partition,
-                    first_offset=state.next_offset,
-                    next_offset=records[-1].offset + 1,
-                    values=[record.value for record in records],
-                    kind=state.kind,
-                    offsets=gaps([record.offset for record in records], state.next_offset),
-                )
-            )
-            state.next_offset = records[-1].offset + 1
+            self._partitions[one].heard_s = now
+            if self._in_columns:
+                self._give(one, *joined(records, self._partitions[one].next_offset))
+            else:
+                values = [record.value for record in records]
+                self._give(one, values, [record.offset for record in records])
+
+    def _give(self, one: TopicPartition, values: list[bytes | None], offsets: list[int]) -> None:
+        state = self._partitions[one]
+        batch = Batch(
+            topic=one.topic,
+            partition=one.partition,
+            first_offset=state.next_offset,
+            next_offset=offsets[-1] + 1,
+            values=values,
+            kind=state.kind,
+            offsets=gaps(offsets, state.next_offset),
+        )
+        state.next_offset = batch.next_offset
+        self._ready.append(batch)
 
     def _go_on(self, one: TopicPartition, offset: int, reason: str) -> None:
         """Leave out what lies before ``offset``, and say so."""
