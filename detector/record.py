@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -9,6 +10,7 @@ from typing import Protocol
 
 from detector import clock
 from detector.conditions import Condition
+from detector.engine.baselines import BaselineRows, Publisher
 from detector.store import Step, Store
 from detector.timeline import Entry, Notice, notices
 from detector.worker import Worker
@@ -17,6 +19,9 @@ from pipelines.source import Offsets
 
 MARKS_KEPT = timedelta(hours=24)
 """Marks that ended longer ago explain nothing any more; their windows stay in the store."""
+
+PUBLISH_S = 60.0
+"""Between two looks at which baselines changed: for 100,000 series a look takes some 0.1 s."""
 
 
 class Stateful(Protocol):
@@ -66,6 +71,8 @@ class Record:
         self._notices: list[Notice] = []
         worker.chronicle.heard = self._decide
         self._rejected: dict[str, int] = {}
+        self._publisher = Publisher(worker.engine)
+        self._published_s = -math.inf
 
     def keep(self, name: str, part: Stateful) -> None:
         """Let the state of a part of the process live and return with the worker's."""
@@ -131,6 +138,7 @@ class Record:
     def close(self) -> None:
         """Write what the last buckets, closed at the end of all input, have brought."""
         if self._store is not None:
+            self._published_s = -math.inf
             self._store.commit(self._step())
 
     def _heed(self) -> None:
@@ -148,6 +156,7 @@ class Record:
             windows=self._worker.windows,
             conditions=self.conditions,
             ledger=self._worker.ledger.take_rows(),
+            baselines=self._baselines(),
             entries=self._worker.chronicle.take(),
             notices=told,
             foreseen=self._worker.book.take_foreseen(),
@@ -165,6 +174,13 @@ class Record:
         new = {name: n - self._rejected.get(name, 0) for name, n in total.items()}
         self._rejected = total
         return {name.removeprefix(prefix): n for name, n in new.items() if n}
+
+    def _baselines(self) -> BaselineRows | None:
+        """The baselines that changed, when it is time to look."""
+        if clock.monotonic_s() - self._published_s < PUBLISH_S:
+            return None
+        self._published_s = clock.monotonic_s()
+        return self._publisher.take()
 
     def _decide(self, entries: Sequence[Entry]) -> None:
         """Decide at the end of a bucket what of it is told, as all was then."""

@@ -120,7 +120,8 @@ class Ledger:
         """The rows that changed since this was last asked; see `telling.Teller`."""
         shown = {window.id for window in self.all_windows()}
         merged = tuple(mark.id for mark in self._marks if mark.id not in shown)
-        return replace(self._teller.take(self._clock), merged=merged)
+        told = self._teller.take(self._clock)
+        return replace(told, merged=merged, rollouts=self._rollouts.take_changed())
 
     def rollouts(self, since: datetime) -> list[WorkloadRollout]:
         """What Kubernetes told of workloads that was going on at ``since`` or later."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from hashlib import blake2b
 
 import msgspec
 
@@ -22,6 +23,7 @@ class WorkloadRollout(msgspec.Struct):
     started_at: datetime
     latest: datetime
     reason: str  # what Kubernetes said first
+    id: str
     events: int = 1
 
 
@@ -30,6 +32,7 @@ class Rollouts:
 
     def __init__(self) -> None:
         self.state: list[WorkloadRollout] = []
+        self._changed: dict[str, WorkloadRollout] = {}
         self._open: dict[str, WorkloadRollout] = {}
 
     def restore(self, state: list[WorkloadRollout]) -> None:
@@ -45,10 +48,22 @@ class Rollouts:
             known.latest = max(known.latest, event.time)
             known.started_at = min(known.started_at, event.time)
             known.events += 1
-            return
-        rollout = WorkloadRollout(workload, event.time, event.time, event.reason or event.kind)
-        self.state.append(rollout)
-        self._open[workload] = rollout
+        else:
+            known = WorkloadRollout(
+                workload,
+                event.time,
+                event.time,
+                event.reason or event.kind,
+                _id(workload, event.time),
+            )
+            self.state.append(known)
+            self._open[workload] = known
+        self._changed[known.id] = known
+
+    def take_changed(self) -> list[WorkloadRollout]:
+        """Those that changed since the last call, as they are now."""
+        changed, self._changed = list(self._changed.values()), {}
+        return [msgspec.structs.replace(rollout) for rollout in changed]
 
     def trim(self, now: datetime) -> None:
         """Forget what is long over, and the oldest of too many."""
@@ -58,3 +73,8 @@ class Rollouts:
     def since(self, time: datetime) -> list[WorkloadRollout]:
         """Those that were going on at ``time`` or later."""
         return [rollout for rollout in self.state if rollout.latest >= time]
+
+
+def _id(workload: str, time: datetime) -> str:
+    """Equal when the same is read again."""
+    return blake2b(f"{workload} {time.isoformat()}".encode(), digest_size=8).hexdigest()

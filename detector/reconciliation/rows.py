@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +10,7 @@ import msgspec
 
 from detector.reconciliation.istiods import IstiodState
 from detector.reconciliation.proxy_state import ProxyState
+from detector.reconciliation.rollouts import WorkloadRollout
 from pipelines.identity import workload_of_pod
 
 ANSWER = timedelta(seconds=30)
@@ -74,6 +75,7 @@ class LedgerRows:
     istiods: list[IstiodRow]
     gone_istiods: list[str]
     merged: tuple[str, ...] = ()  # marks that are no windows of their own any more
+    rollouts: Sequence[WorkloadRollout] = ()
 
 
 class Stale(msgspec.Struct, frozen=True):

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from detector.signatures.faults import Fault
 from detector.signatures.matching import catalogue, match
-from detector.signatures.selection import selected
+from detector.signatures.selection import offered, selected
 
-__all__ = ["Fault", "catalogue", "match", "selected"]
+__all__ = ["Fault", "catalogue", "match", "offered", "selected"]

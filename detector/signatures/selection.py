@@ -12,7 +12,17 @@ from detector.signatures.matching import catalogue
 
 
 def selected(settings: SignatureSettings) -> tuple[Fault, ...]:
-    """The catalogue as the settings want it, the user's own entries first.
+    """The faults that are looked for: all `offered` ones but those that are off.
+
+    Raises:
+        CatalogueError: a file of the folder is damaged, or there is no such folder.
+        SettingsError: a fault that is to be off is unknown.
+    """
+    return tuple(fault for fault in offered(settings) if fault.id not in settings.off)
+
+
+def offered(settings: SignatureSettings) -> tuple[Fault, ...]:
+    """The catalogue and the user's own entries, those first, and in place of ours.
 
     Raises:
         CatalogueError: a file of the folder is damaged, or there is no such folder.
@@ -26,7 +36,7 @@ def selected(settings: SignatureSettings) -> tuple[Fault, ...]:
         near = difflib.get_close_matches(unknown, known, 1)
         hint = f"Did you mean {near[0]}?" if near else "'pushwake signatures' lists them"
         raise SettingsError(f"no fault has the id {unknown}", where="signatures.off", advice=hint)
-    return tuple(fault for fault in faults if fault.id not in settings.off)
+    return tuple(faults)
 
 
 def _own(folder: Path) -> tuple[Fault, ...]:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-import msgspec
 import sqlalchemy as sa
 
 from detector.store import tables
+from detector.store.incident_index import incident_names
 
 
 class Hits(NamedTuple):
@@ -19,25 +19,13 @@ class Hits(NamedTuple):
     last: datetime
 
 
-class _Signature(msgspec.Struct):
-    id: str
-
-
-class _Incident(msgspec.Struct):
-    """The part of an incident's document that is asked for here."""
-
-    detected_at: datetime
-    signature: _Signature | None = None
-
-
 def signature_hits(connection: sa.Connection) -> Mapping[str, Hits]:
     """Hits by the fault's id."""
-    decode = msgspec.json.Decoder(_Incident).decode
-    found: dict[str, Hits] = {}
-    for text in connection.scalars(sa.select(tables.incidents.c.document)):
-        incident = decode(text)
-        if incident.signature is None:
-            continue
-        known = found.get(incident.signature.id, Hits(0, incident.detected_at))
-        found[incident.signature.id] = Hits(known.times + 1, max(known.last, incident.detected_at))
-    return found
+    incidents, names = tables.incidents, incident_names
+    query = (
+        sa.select(names.c.name, sa.func.count(), sa.func.max(incidents.c.detected_at))
+        .join(incidents, incidents.c.id == names.c.incident_id)
+        .where(names.c.kind == "fault")
+        .group_by(names.c.name)
+    )
+    return {name: Hits(times, last) for name, times, last in connection.execute(query)}

@@ -142,7 +142,11 @@ def window_costs(connection: sa.Connection, service: str, *, limit: int) -> list
 
 
 def service_costs(
-    connection: sa.Connection, *, search: str | None = None, limit: int | None = None
+    connection: sa.Connection,
+    *,
+    services: Collection[str] | None = None,
+    search: str | None = None,
+    limit: int | None = None,
 ) -> list[ServiceCost]:
     """What services have suffered over all, those with live incidents first, then the worst."""
     incidents, shares = tables.incidents, incident_shares
@@ -158,6 +162,8 @@ def service_costs(
         .order_by(live.desc(), excess.desc(), shares.c.service)
         .limit(limit)
     )
+    if services is not None:
+        query = query.where(shares.c.service.in_(services))
     if search:
         query = query.where(shares.c.service.contains(search, autoescape=True))
     return [ServiceCost(*row) for row in connection.execute(query)]

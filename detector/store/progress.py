@@ -41,3 +41,10 @@ def read_progress(connection: sa.Connection) -> Progress:
         lease_until=connection.scalar(sa.select(tables.lease.c.expires_at)),
         rejects=connection.scalar(sa.select(sa.func.sum(tables.rejects.c["count"]))) or 0,
     )
+
+
+def reject_counts(connection: sa.Connection) -> dict[str, int]:
+    """Records that were not understood, by reason, the most frequent first."""
+    count = tables.rejects.c["count"]
+    query = sa.select(tables.rejects.c.reason, count).order_by(count.desc())
+    return {row.reason: row[1] for row in connection.execute(query)}

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from detector import clock, documents
 from detector.conditions import Condition
 from detector.documents import IncidentDocument
+from detector.engine.baselines import BaselineRows
 from detector.errors import StoreError
 from detector.reconciliation import LedgerRows, Mark
 from detector.settings import StoreSettings
@@ -28,6 +29,8 @@ from detector.store.marks import read_marks
 from detector.store.migrate import migrate
 from detector.store.outbox import entries_of, put_entries, put_notices, told_of
 from detector.store.people import Wishes, read_wishes
+from detector.store.rollout_rows import put_rollouts
+from detector.store.series_rows import put_series
 from detector.timeline import Entry, Notice
 from detector.types import Cause, Incident, Status, Window
 
@@ -42,6 +45,7 @@ class Step:
     offsets: Mapping[tuple[str, int], int] = field(default_factory=dict)  # next to read
     rejects: Mapping[str, int] = field(default_factory=dict)  # by reason, new in this step
     ledger: LedgerRows | None = None  # proxies and istiods that changed
+    baselines: BaselineRows | None = None  # series whose normal changed
     conditions: Sequence[Condition] = ()  # of the input, that changed
     entries: Sequence[Entry] = ()  # of the incidents' timelines
     notices: Sequence[Notice] = ()  # to be told; of incidents that are in this step or before
@@ -142,6 +146,9 @@ class Store:
             put_conditions(connection, step.conditions)
             if step.ledger is not None:
                 write_ledger(connection, step.ledger)
+                put_rollouts(connection, step.ledger.rollouts)
+            if step.baselines is not None:
+                put_series(connection, step.baselines)
             rows.count_step(connection, step.time, step.first)
 
     def renew(self) -> None:

@@ -8,22 +8,45 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from detector.settings import Settings
+from detector.signatures import offered
 from detector.store.shared import SharedStore
 from detector.web import (
     announcing,
     auditing,
+    changes,
+    health,
     incidents,
     ledger,
     pages,
     people,
     probes,
     problems,
+    series,
+    services,
+    signatures,
     silences,
     windows,
 )
 from detector.web.guard import Guard
 from detector.web.schema import Described, reference
 from detector.web.state import State
+
+_PARTS = (
+    probes,
+    incidents,
+    ledger,
+    people,
+    silences,
+    windows,
+    announcing,
+    changes,
+    services,
+    series,
+    signatures,
+    health,
+    auditing,
+    pages,
+)
 
 _DESCRIPTION = """\
 What Pushwake found in the wake of an Istio control plane. Times are RFC 3339 in UTC and mean
@@ -38,6 +61,9 @@ def create_app(store: SharedStore, settings: Settings) -> FastAPI:
     Args:
         store: what the worker published; closed with the application.
         settings: the whole tree.
+
+    Raises:
+        PushwakeError: the catalogue of known faults is not what the settings say.
     """
 
     @asynccontextmanager
@@ -54,11 +80,11 @@ def create_app(store: SharedStore, settings: Settings) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    state = State(store, settings)
+    state = State(store, settings, offered(settings.signatures))
     app.add_middleware(Guard, state=state)
     app.state.pushwake = state
     reference(problems.ProblemDocument)
     problems.install(app)
-    for part in (probes, incidents, ledger, people, silences, windows, announcing, auditing, pages):
+    for part in _PARTS:
         app.include_router(part.router)
     return app

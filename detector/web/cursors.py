@@ -44,10 +44,15 @@ def decode(request: Request, token: str | None, kind: type[P]) -> P | None:
         cursor = msgspec.json.decode(packed, type=Cursor)
         place = msgspec.convert(cursor.place, kind)
     except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
-        raise _refused("The page token is none that this server gave.") from error
+        raise not_ours() from error
     if cursor.question != _question(request):
         raise _refused("The page token belongs to other filters; start again without it.")
     return place
+
+
+def not_ours() -> ProblemError:
+    """The problem of a token that this server did not give."""
+    return _refused("The page token is none that this server gave.")
 
 
 def next_link(request: Request, token: str) -> str:

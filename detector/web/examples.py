@@ -1,9 +1,10 @@
-"""The examples of the OpenAPI document: one incident, one window, as they are answered."""
+"""The examples of the OpenAPI document, as they are answered: one incident and what is around."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from detector.conditions import Condition
 from detector.documents import (
     AttributionDocument,
     Expected,
@@ -12,10 +13,14 @@ from detector.documents import (
     SignatureDocument,
     WindowReference,
 )
+from detector.engine.baselines import Baseline
+from detector.reconciliation import ProxyRow, WorkloadRollout
+from detector.signatures import Fault
 from detector.silencing import Matcher, Silence
 from detector.store.audit import AuditEntry
 from detector.store.feedback import Acknowledgement, Feedback
-from detector.types import Window
+from detector.timeline import Entry
+from detector.types import Series, Window
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -118,4 +123,75 @@ AUDITED = AuditEntry(
     subject=INCIDENT.id,
     request_id="5f2b8c1d9e0a4b76",
     details={"verdict": "expected", "note": "we drain this zone every Monday"},
+)
+
+BASELINE = Baseline(
+    series=Series("source", INCIDENT.sources[0], INCIDENT.services[0], "NR"),
+    since=NOON - timedelta(days=9),
+    settles_at=NOON - timedelta(days=8),
+    judged=True,
+    counted=False,
+    rate=4e-5,
+)
+
+ROLLOUT = WorkloadRollout(
+    workload="cart.shop",
+    started_at=NOON - timedelta(minutes=20),
+    latest=NOON - timedelta(minutes=18),
+    reason="Scaled up replica set cart-7d9f to 3",
+    id="6b1d0c9f8e7a5432",
+    events=4,
+)
+
+FAULT = Fault(
+    id="routes-before-clusters",
+    title="Routes arrive after their listener",
+    cause="control-plane",
+    advice="Move proxies in smaller steps",
+    references=("Envoy, xDS protocol: eventual consistency considerations",),
+    signals=("NR",),
+    details="route_not_found",
+    alignment="proxy",
+    windows=("upgrade",),
+)
+
+CONDITION = Condition(
+    kind="silent",
+    subject="istio-access/3",
+    since=NOON - timedelta(minutes=5),
+    seen=NOON,
+    until=None,
+    text="partition istio-access/3 used to give records and gave none for 5 min",
+    advice="Look at its shippers and their credentials",
+)
+
+PROXY = ProxyRow(
+    name="cart-7d9f.shop",
+    pod="cart-7d9f",
+    namespace="shop",
+    workload="cart",
+    proxy_version="1.7.4",
+    istiod="istiod-6c8d",
+    version="1.7.5",
+    revision="default",
+    connected=True,
+    seen_at=NOON + timedelta(seconds=21),
+    connected_at=NOON + timedelta(seconds=20),
+    pushed={"LDS": NOON + timedelta(seconds=20)},
+    acked={"LDS": NOON + timedelta(seconds=21)},
+    told_by={"connect": "istiod-log"},
+)
+
+ENTRY = Entry(
+    incident_id=INCIDENT.id,
+    number=1,
+    time=INCIDENT.detected_at,
+    kind="opened",
+    text="NR from frontend.shop to cart.shop.svc.cluster.local: 37 of 840 requests",
+    status="open",
+    severity="warning",
+    cause="control-plane",
+    confidence=0.97,
+    errors=37.0,
+    excess=36.9,
 )

@@ -13,7 +13,7 @@ from detector.store.incident_index import one_incident
 from detector.store.ledger_rows import read_proxies, read_proxy
 from detector.store.outbox import entries_of
 from detector.timeline import Entry
-from detector.web import answers, cursors
+from detector.web import answers, cursors, examples
 from detector.web.parameters import Paged, check_none, read
 from detector.web.problems import not_found
 from detector.web.state import state_of
@@ -45,7 +45,12 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     items: list[Entry]
 
 
-@router.get("/proxies", **answers.described(answer=ProxyPage, query=ProxyQuery))
+@router.get(
+    "/proxies",
+    **answers.described(
+        answer=ProxyPage, example=ProxyPage(items=[examples.PROXY]), query=ProxyQuery
+    ),
+)
 def proxies(request: Request) -> Response:
     """The ledger: which proxy is connected to which istiod, by name."""
     query = read(request, ProxyQuery)
@@ -70,7 +75,9 @@ def proxies(request: Request) -> Response:
 
 @router.get(
     "/proxies/{name}",
-    **answers.described(answer=ProxyRow, problems={404: "There is no such proxy."}),
+    **answers.described(
+        answer=ProxyRow, example=examples.PROXY, problems={404: "There is no such proxy."}
+    ),
 )
 def proxy(request: Request, name: str) -> Response:
     """One proxy, pod.namespace: when it was sent what, and when it took it on."""
@@ -84,7 +91,11 @@ def proxy(request: Request, name: str) -> Response:
 
 @router.get(
     "/incidents/{incident_id}/timeline",
-    **answers.described(answer=Timeline, problems={404: "There is no such incident."}),
+    **answers.described(
+        answer=Timeline,
+        example=Timeline(items=[examples.ENTRY]),
+        problems={404: "There is no such incident."},
+    ),
 )
 def timeline(request: Request, incident_id: str) -> Response:
     """What changed when in the life of an incident, the oldest change first."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fastapi import Request
 
 from detector.settings import Settings
+from detector.signatures import Fault
 from detector.store.shared import SharedStore
 
 
@@ -16,6 +18,7 @@ class State:
 
     store: SharedStore
     settings: Settings
+    faults: Sequence[Fault]  # those that are off among them
 
 
 def state_of(request: Request) -> State:

@@ -77,7 +77,7 @@ def test_an_istiods_row_counts_its_proxies_and_its_pushes() -> None:
 def test_only_what_changed_is_told_and_endpoints_alone_once_a_minute() -> None:
     ledger = told(connects(3, 0, 1), 10)
     assert len(ledger.take_rows().proxies) == 3
-    assert ledger.take_rows() == LedgerRows([], [], [], [])
+    assert ledger.take_rows() == LedgerRows([], [], [], [], rollouts=[])
 
     def told_at(second: float, kind: str) -> list[str]:
         ledger.step(frame([row(second, "push", "web-1.shop", type=kind)]), at(second + 1))
@@ -271,3 +271,14 @@ def test_the_command_says_that_clocks_disagree(
     assert main(["proxies", "--store", url]) == 0
     shown = capsys.readouterr().out
     assert "Clocks disagree: the agents' are 7 s behind istiod-a's." in shown
+
+
+def test_a_rollout_is_told_again_when_more_is_heard_of_it_and_keeps_its_id() -> None:
+    ledger = told([row(10, "workload-rollout", workload="cart.shop", reason="scaled up")], 20)
+    (first,) = ledger.take_rows().rollouts
+    assert ledger.take_rows().rollouts == []
+    ledger.step(frame([row(30, "workload-rollout", workload="cart.shop")]), at(40))
+    (again,) = ledger.take_rows().rollouts
+
+    assert (first.events, first.latest, first.reason) == (1, at(10), "scaled up")
+    assert (again.id, again.events, again.latest) == (first.id, 2, at(30))
