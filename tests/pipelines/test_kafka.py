@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import pytest
 from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewPartitions, NewTopic
 
+from detector import clock
 from pipelines.batch import Batch
 from pipelines.kafka import Connection, DeadLetter, DeadLetters, KafkaSource, Topics
 from pipelines.source import Offsets, SourceError
@@ -105,12 +106,12 @@ def test_a_first_run_begins_at_the_end_at_the_beginning_or_at_a_time(
     apache: Broker, make_topic: MakeTopic, producer: KafkaProducer
 ) -> None:
     topic = make_topic()
-    begin_s = round(time.time()) - 3600  # older ones would be taken by the broker's retention
+    begin = clock.now() - timedelta(hours=1)  # retention would take older ones from us
     for minute, value in enumerate((b"before", b"at", b"after")):
-        stamp = (begin_s + (minute - 1) * 60) * 1000
+        stamp = round((begin + timedelta(minutes=minute - 1)).timestamp() * 1000)
         producer.send(topic, value=value, timestamp_ms=stamp)
     producer.flush()
-    with closing(source(apache, topic, start=datetime.fromtimestamp(begin_s, UTC))) as one:
+    with closing(source(apache, topic, start=begin)) as one:
         assert values(read(one, 2)) == [b"at", b"after"]
     with closing(source(apache, topic, start="latest")) as one:
         assert one.poll() is None
