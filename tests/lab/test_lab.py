@@ -42,13 +42,13 @@ def lines(path: Path) -> list[str]:
     return path.read_text(errors="replace").splitlines()
 
 
-def until(what: str, path: Path) -> str:
-    """The text of a file once it holds this."""
+def until(what: str, path: Path, times: int = 1) -> str:
+    """The text of a file once it holds this so many times."""
     for _ in range(100):
-        if re.search(what, text := path.read_text()):
+        if len(re.findall(what, text := path.read_text())) >= times:
             return text
         time.sleep(0.1)
-    raise AssertionError(f"no {what} in {path}")
+    raise AssertionError(f"{what} is not {times} times in {path}")
 
 
 def test_traffic_is_answered_and_of_many_kinds(lab: Lab) -> None:
@@ -86,7 +86,7 @@ def test_a_listener_that_proxies_refuse_is_a_nack_of_each(lab: Lab) -> None:
     log = lab.folder / "istiod" / f"{lab.istiod}.log"
     lab.push(Policy(broken=True), "EnvoyFilter/istio-system/broken")
     wait(1)
-    text = until(r"ADS:LDS: ACK ERROR", log)
+    text = until(r"ADS:LDS: ACK ERROR", log, times=len(lab.mesh.pods))
     lab.push(Policy(), "EnvoyFilter/istio-system/broken")
 
     assert "for config EnvoyFilter/istio-system/broken" in text

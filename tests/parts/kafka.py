@@ -199,6 +199,7 @@ class Broker:
             "group.initial.rebalance.delay.ms": "0",
             "log.cleaner.backoff.ms": "200",
             "log.retention.check.interval.ms": "500",
+            "log.retention.ms": "-1",  # tests write records of long ago
         }
         lines = (f"{name}={value}\n" for name, value in settings.items())
         self._properties.write_text("".join(lines))
