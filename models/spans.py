@@ -163,6 +163,27 @@ class Spans(Columns):
         self.deviation[:, row] = self.mean[:, row] = self.square[:, row] = 0.0
         self._resum(np.array([row]))
 
+    def forgive(self, rows: Ints, buckets: int) -> Floats:
+        """Let what ``rows`` had until ``buckets`` buckets ago have been as expected.
+
+        What was told once is evidence of nothing new. Returns what was taken away, one line per
+        ring position, for the aggregates to give up likewise (`yield_to`).
+        """
+        slots = np.arange(self.at - DEPTH, self.at - min(buckets, DEPTH)) % DEPTH
+        taken = np.zeros((DEPTH, rows.size))
+        old = np.ix_(slots, rows)
+        taken[slots] = self.errors[old] - self.expected[old]
+        self.errors[old] = self.expected[old]
+        self._resum(rows)
+        return taken
+
+    def yield_to(self, rows: Ints, taken: Floats) -> None:
+        """Let aggregates give up what was ``taken`` (`forgive`) from their members."""
+        np.subtract.at(self.errors.T, rows, taken.T.astype(np.float32))
+        some = np.unique(rows)
+        self.errors[:, some] = np.maximum(self.errors[:, some], 0.0)
+        self._resum(some)
+
     def state(self) -> State:
         """All columns and the position in the rings."""
         return {**super().state(), "at": np.array([self.at])}

@@ -1,7 +1,8 @@
 """What the baselines may learn from a bucket: suspects little, outages nothing.
 
 A surprising row learns at most its expectation and two standard deviations. A row in alarm learns
-nothing, until `models.regime` finds that the alarm has become the new normal.
+nothing, until `models.regime` finds that the alarm has become the new normal. When an alarm is
+over, its errors have been told: the longer time scales forget them, so that nothing alarms twice.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ class Guard:
         begun = alarm[now - state.last[alarm] > self._pause]
         state.first[begun] = now
         state.last[alarm] = now
-        held: Flags = (state.last > 0) & (now - state.last <= self._pause)
+        self._forgive(now)
+        held: Flags = state.last > 0
         calm = errors.copy()
         edges = cat.ties.edge[scores.rows]
         limit = np.where(cat.exposure.seen[edges] > DEPTH, U, _YOUNG_U)
@@ -79,6 +81,19 @@ class Guard:
         cat.peaks.learn(scores.rows, np.where(scores.fresh, scores.surprise, 0.0), now)
         if now % self._minute == 0:
             self._review(held, now)
+
+    def _forgive(self, now: int) -> None:
+        """End the alarms that have paused for long enough."""
+        cat, state = self._cat, self.alarmed
+        over = np.flatnonzero((state.last > 0) & (now - state.last > self._pause))
+        if not over.size:
+            return
+        own, modest = over[cat.ties.edge[over] > 0], cat.modest()
+        taken = cat.spans.forgive(own, self._pause + 1)
+        for parents in cat.ties.parents:
+            up = np.where(modest[own], parents[own], 0)
+            cat.spans.yield_to(up[up > 0], taken[:, up > 0])
+        state.first[over] = state.last[over] = 0
 
     def _review(self, held: Flags, now: int) -> None:
         """Once a minute: accept the level of alarms that have become normal."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Literal
@@ -23,7 +23,7 @@ import msgspec
 from detector.engine import Engine
 from detector.incidents.casefile import Case, CaseState
 from detector.incidents.expectations import Expectation, foreseen
-from detector.incidents.grouping import belongs, under_way
+from detector.incidents.grouping import belongs, divided, under_way
 from detector.settings import DetectionSettings
 from detector.types import Incident, Verdict, Window
 
@@ -109,25 +109,32 @@ class IncidentBook:
 
     def _place(self, verdict: Verdict, live: list[Case], engine: Engine) -> list[Change]:
         """Give an alarm to the incident that it belongs to, or open one."""
-        for case in live:
-            if verdict.series in case.members:
-                case.alarm(verdict)
+        near = [
+            case
+            for case in sorted(live, key=lambda one: one.last_alarm, reverse=True)
+            if not divided(verdict.series, verdict.time, case.last_alarm, engine.windows)
+        ]
+        for case in near:
+            if case.is_about(verdict):
+                case.alarm(_apart(verdict, case, live, self._step))
                 return []
-        for case in sorted(live, key=lambda one: one.last_alarm, reverse=True):
+        for case in near:
             reason = belongs(
                 verdict.series,
-                case.members,
+                [one.series for one in case.members.values() if one.alarmed],
                 pause=verdict.time - case.last_alarm,
                 age=verdict.time - case.incident.detected_at,
                 same_window=under_way(case.incident.started_at, engine.windows),
             )
             if reason is not None:
-                case.admit(verdict, engine)
-                case.alarm(verdict)
+                told = _apart(verdict, case, live, self._step)
+                case.admit(told, engine)
+                case.alarm(told)
                 return [Change("join", case.incident, reason)]
         if (known := foreseen(verdict, engine.windows, self.expectations)) is not None:
             self._foreseen[known.incident_id] += 1
             return []
+        verdict = _apart(verdict, None, live, self._step)
         case = Case.opened(_identity(verdict, self._step), verdict, engine)
         live.append(case)
         self._cases.append(case)
@@ -175,6 +182,13 @@ class IncidentBook:
         resolved = [case for case in self._cases if case.incident.status == "resolved"]
         for case in resolved[:-KEPT]:
             self._cases.remove(case)
+
+
+def _apart(verdict: Verdict, case: Case | None, live: Sequence[Case], step: timedelta) -> Verdict:
+    """The verdict, with an onset after the end of other incidents that told of its series."""
+    ends = [one.last_excess for one in live if one is not case and verdict.series in one.members]
+    onset = min(max([verdict.started_at, *ends]), verdict.time - step)
+    return replace(verdict, started_at=onset)
 
 
 def _identity(verdict: Verdict, step: timedelta) -> str:

@@ -12,6 +12,7 @@ import msgspec
 
 from detector.engine import Engine
 from detector.engine.series import CONTROL_SIGNALS
+from detector.incidents.grouping import SPREAD
 from detector.incidents.severity import severity, worse
 from detector.types import Attribution, Incident, Series, Share, Verdict
 
@@ -101,6 +102,11 @@ class Case:
     def reconciles(self) -> bool:
         """Whether a signal of reconciliation is in alarm."""
         return any(m.alarmed and m.series.signal in CONTROL_SIGNALS for m in self.members.values())
+
+    def is_about(self, verdict: Verdict) -> bool:
+        """Whether the series has alarmed here, or is attached while the alarms go on."""
+        member = self.members.get(verdict.series)
+        return member is not None and (member.alarmed or verdict.time - self.last_alarm <= SPREAD)
 
     def admit(self, verdict: Verdict, engine: Engine) -> None:
         """Make the series of ``verdict`` a member, with its counts since its onset."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from detector.engine.aligned import KINDS
 from detector.engine.series import CONTROL_SIGNALS
 from detector.naming import calls
 from detector.types import Series, Window
@@ -12,6 +13,8 @@ from detector.types import Series, Window
 SAME_SIGNAL = timedelta(minutes=5)  # a fault of reconciliation wanders from proxy to proxy
 AT_ONCE = timedelta(seconds=30)  # one reconciliation may show as several signals, but then at once
 SPREAD = timedelta(minutes=2)  # callers fail at once; this allows for slower time scales
+CONFIGURATION = frozenset({"NR", "NC"})  # workloads that crash do not cause them
+GRACE = timedelta(seconds=60)  # onsets are known to a bucket or so
 
 
 def belongs(
@@ -34,16 +37,20 @@ def belongs(
     known = list(members)
     signals = {one.signal for one in known}
     control = series.signal in CONTROL_SIGNALS
+    there = {one.signal for one in known if one.destination == series.destination}
     same_caller = any(
         (one.reporter, one.source, one.signal) == ("source", series.source, series.signal)
         for one in known
     )
+    wanders = same_window or (series.signal in CONFIGURATION and pause <= SAME_SIGNAL)
     rules = (
-        ("same destination", any(one.destination == series.destination for one in known)),
+        ("same destination and signal", series.signal in there),
+        ("same destination", bool(there) and pause <= SPREAD),
         (
-            "same signal of reconciliation",
-            control and series.signal in signals and (same_window or pause <= SAME_SIGNAL),
+            "same destination within one window",
+            control and same_window and bool(there & CONTROL_SIGNALS),
         ),
+        ("same signal of reconciliation", control and series.signal in signals and wanders),
         (
             "signals of reconciliation at the same time",
             control and bool(signals & CONTROL_SIGNALS) and age <= AT_ONCE,
@@ -58,12 +65,21 @@ def belongs(
 
 
 def under_way(since: datetime, windows: Iterable[Window]) -> bool:
-    """Whether a window that an incident of ``since`` began in has not closed yet.
+    """Whether a window that an incident of ``since`` began in has not closed yet."""
+    return any(one.ended_at is None and one.started_at <= since + GRACE for one in windows)
 
-    Onsets are known to a bucket or so; hence the minute of grace.
+
+def divided(series: Series, now: datetime, last_alarm: datetime, windows: Iterable[Window]) -> bool:
+    """Whether another istiod took over after an incident had paused, and before a new alarm.
+
+    Then a signal of reconciliation has a cause of its own, though it may look as before. Pushes
+    divide nothing: they come every few minutes.
     """
-    grace = timedelta(seconds=60)
-    return any(one.ended_at is None and one.started_at <= since + grace for one in windows)
+    return (
+        series.signal in CONTROL_SIGNALS
+        and now - last_alarm > SPREAD
+        and any(one.kind in KINDS and last_alarm < one.started_at <= now for one in windows)
+    )
 
 
 def _chained(one: Series, other: Series) -> bool:

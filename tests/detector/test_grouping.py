@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from detector.incidents.grouping import belongs, under_way
+from detector.incidents.grouping import belongs, divided, under_way
 from detector.types import Series, Window
 
 HOST = "{}.shop.svc.cluster.local"
@@ -30,7 +31,9 @@ def reason(
 @pytest.mark.parametrize(
     ("new", "pause_s", "together"),
     [
-        (series("pay", "cart", "UT"), 600, True),  # same destination
+        (series("pay", "cart", "NC"), 600, True),  # same destination and signal
+        (series("pay", "cart", "UT"), 100, True),  # same destination
+        (series("pay", "cart", "UT"), 200, False),  # later, and of another kind
         (series("pay", "bank", "NC"), 200, True),  # same signal of reconciliation
         (series("pay", "bank", "NC"), 400, False),
         (series("web", "bank", "NC"), 100, True),
@@ -43,6 +46,24 @@ def reason(
 )
 def test_an_alarm_joins_what_shares_its_cause(new: Series, pause_s: int, together: bool) -> None:
     assert (reason(new, series("web", "cart", "NC"), pause_s=pause_s) is not None) is together
+
+
+def test_crashes_of_two_services_have_nothing_in_common_but_their_time() -> None:
+    new, old = series("pay", "bank", "UF"), series("web", "cart", "UF")
+    assert reason(new, old, pause_s=120) is None
+    assert reason(new, old, pause_s=120, same_window=True)
+
+
+def test_an_upgrade_divides_what_paused_before_it() -> None:
+    upgrade = Window("w", "upgrade", NOW, None, None, None, None, 10, {}, 0, "a test")
+    push = replace(upgrade, kind="push")
+    before, soon, later = (NOW + timedelta(seconds=s) for s in (-60, 30, 90))
+    crash, timeout = series("web", "cart", "UF"), series("web", "cart", "UT")
+    assert divided(crash, later, before, [upgrade])
+    assert not divided(crash, soon, before, [upgrade])  # it has not paused
+    assert not divided(crash, later, soon, [upgrade])  # the upgrade was there before
+    assert not divided(timeout, later, before, [upgrade])
+    assert not divided(crash, later, before, [push])
 
 
 def test_an_upgrade_keeps_its_errors_together_however_long_it_pauses() -> None:

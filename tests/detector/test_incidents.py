@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -126,6 +127,62 @@ def test_a_fault_that_comes_and_goes_does_not_flap() -> None:
     run = Run().feed(rows)
     assert run.kinds().count("open") == 1
     assert run.kinds().count("resolve") == 1
+
+
+def with_habit(seed: int, buckets: int, *edges: Name) -> list[Row]:
+    """Calm traffic with an error a minute or so on every edge."""
+    errors = np.random.default_rng(seed).poisson(0.15, (len(edges), buckets))
+    habits = [
+        (n, edge, 503, "UF", int(errors[i, n]))
+        for i, edge in enumerate(edges)
+        for n in np.flatnonzero(errors[i]).tolist()
+    ]
+    return [*calm(buckets, *edges), *habits]
+
+
+def test_a_burst_that_is_over_alarms_no_more() -> None:
+    for seed in range(3):
+        burst = fault(CART, range(360, 363), 15, flags="UF")
+        run = Run().feed([*with_habit(seed, 480, CART), *burst])
+        kinds = [kind for kind in run.kinds() if kind != "worsen"]
+        assert kinds == ["open", "recover", "resolve"], seed
+        resolved = next(at for at, change in run.changes if change.kind == "resolve")
+        assert resolved <= 363 + 60 + 12, seed
+
+
+def test_what_was_told_is_not_told_again() -> None:
+    burst = fault(CART, range(360, 363), 12, flags="UF")
+    later = fault(CART, range(436, 438), 3, flags="UF")  # within half an hour, by itself a trifle
+    assert Run().feed([*calm(600, CART), *later]).book.incidents == []
+    assert len(Run().feed([*calm(600, CART), *burst, *later]).book.incidents) == 1
+
+
+def test_another_kind_of_fault_after_the_first_has_ended_is_another_incident() -> None:
+    rows = [*calm(200, CART), *fault(CART, range(60, 66), 60, flags="UF")]
+    rows += fault(CART, range(90, 96), 60, 504, "UT")
+    assert len(Run().feed(rows).book.incidents) == 2
+
+
+def test_two_services_that_crash_minutes_apart_are_two_incidents() -> None:
+    rows = [*calm(200, CART, BANK), *fault(CART, range(60, 66), 60, flags="UF")]
+    rows += fault(BANK, range(72, 78), 60, flags="UF")
+    assert len(Run().feed(rows).book.incidents) == 2
+
+
+def test_an_upgrade_after_a_crash_is_another_cause() -> None:
+    begun = START + 85 * STEP
+    upgrade = Window("w", "upgrade", begun, None, None, None, None, 10, {}, 0, "a test")
+    rows = [*calm(200, CART), *fault(CART, range(60, 66), 60, flags="UF")]
+    rows += fault(CART, range(90, 96), 60, flags="UF")
+    assert len(Run().feed(rows, (upgrade,)).book.incidents) == 2
+    assert len(Run().feed(rows).book.incidents) == 1  # the same fault again
+
+
+def test_an_upgrade_does_not_divide_a_fault_that_goes_on() -> None:
+    begun = START + 85 * STEP
+    upgrade = Window("w", "upgrade", begun, None, None, None, None, 10, {}, 0, "a test")
+    rows = [*calm(200, CART), *fault(CART, range(60, 110), 60, flags="UF")]
+    assert len(Run().feed(rows, (upgrade,)).book.incidents) == 1
 
 
 def test_a_silent_shipper_is_no_recovery() -> None:

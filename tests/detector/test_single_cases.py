@@ -140,3 +140,19 @@ def test_a_crash_in_the_middle_of_a_harmless_upgrade_is_called_workload() -> Non
                 ]
         (incident,) = incidents(rows, said)
         assert incident.attribution.cause == "workload", (flags, incident.attribution)
+
+
+def test_one_error_among_five_requests_never_opens() -> None:
+    for code, flags in ((503, "UF"), (503, "NC"), (503, "UH"), (500, "-"), (504, "UT")):
+        for first in (0, 2 * HOUR):  # of its life, or after two quiet hours of five requests each
+            rows: list[Row] = [(n, CART, None, 200, "-", 5) for n in range(0, first, HOUR)]
+            rows += [(first, CART, None, 200, "-", 4), (first, CART, None, code, flags, 1)]
+            rows += traffic(edge(1), range(first + 30), 50)
+            assert not incidents(rows), (code, flags, first)
+
+
+def test_the_first_errors_of_a_quiet_service_are_judged_at_once() -> None:
+    rows = [*traffic(CART, range(2 * HOUR), 0.5), *traffic(edge(1), range(2 * HOUR), 50)]
+    assert not incidents([*rows, (600, CART, None, 503, "UF", 1)])
+    (incident,) = incidents([*rows, (600, CART, None, 503, "UF", 25)])
+    assert incident.detected_at == START + 601 * STEP

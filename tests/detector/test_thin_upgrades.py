@@ -84,6 +84,32 @@ def incidents(failing: dict[str, tuple[datetime, int]]) -> list[Incident]:
     return worker.incidents
 
 
+def burns(frame: pl.DataFrame) -> bool:
+    """Whether a multi-window burn-rate rule pages: SRE Workbook, chapter 5, objective 99.9 %."""
+    failed = pl.col("response_code") >= 500
+    counts = (
+        frame.group_by("time", "destination")
+        .agg(pl.sum("count").alias("all"), pl.col("count").filter(failed).sum().alias("bad"))
+        .sort("time")
+    )
+
+    def burning(times: float, long: str, short: str) -> pl.Expr:
+        rates = [
+            pl.sum("bad").rolling("time", period=span) / pl.sum("all").rolling("time", period=span)
+            for span in (long, short)
+        ]
+        return pl.all_horizontal(rate.over("destination") > times * 0.001 for rate in rates)
+
+    pages = burning(14.4, "1h", "5m") | burning(6.0, "6h", "30m")
+    return bool(counts.select(pages.any()).item())
+
+
+def test_the_burn_rate_rule_pages_for_a_failing_service_and_not_for_a_thin_upgrade() -> None:
+    late = timedelta(seconds=1)
+    assert not burns(counts({pod: (at + late, 4) for pod, at in TURNS.items()}))
+    assert burns(counts({pod: (UPGRADE + n * 2 * late, 300) for n, pod in enumerate(PROXIES)}))
+
+
 @pytest.mark.parametrize(("every", "errors"), [(1, 4), (8, 1)])
 def test_proxies_that_fail_for_a_moment_each_make_one_incident_of_the_upgrade(
     every: int, errors: int

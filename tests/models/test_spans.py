@@ -72,3 +72,17 @@ def test_an_accepted_level_leaves_no_excess() -> None:
     feed(table, [4.0] * 300, 0.1)
     table.accept(1)
     assert np.allclose(table.recent[:, 1], table.awaited[:, 1], rtol=1e-3)
+
+
+def test_what_was_forgiven_counts_no_more_and_what_came_later_does() -> None:
+    spans = Spans(1000.0)
+    spans.grow(3)
+    for n in range(DEPTH):
+        errors = np.array([0.0, 50.0 if n == 100 else 0.0, 50.0 if n == 100 else 0.0])
+        errors[1:] += 4.0 if n == DEPTH - 2 else 0.0
+        spans.advance(errors, np.full(3, 0.5))
+    taken = spans.forgive(np.array([1]), 10)
+    spans.yield_to(np.array([2]), taken)
+    past = 0.5 * (DEPTH - 10)
+    np.testing.assert_allclose(spans.recent[-1], [0.0, past + 4.0, past + 4.0], rtol=1e-6)
+    np.testing.assert_allclose(spans.awaited[-1], 0.5 * DEPTH)
