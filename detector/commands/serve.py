@@ -14,6 +14,7 @@ from detector.errors import InputError
 from detector.settings import Settings
 from detector.store.shared import SharedStore
 from detector.web.app import create_app
+from detector.web.state import State
 
 GRACE_S = 5
 """Seconds that requests under way have to end when the process is told to stop."""
@@ -38,8 +39,9 @@ def serve(options: argparse.Namespace) -> int:
     settings = _settings(options)
     listening = _listen(settings.web.host, settings.web.port)
     host, port = listening.getsockname()[:2]
+    app = create_app(SharedStore(settings.store), settings)
     config = uvicorn.Config(
-        create_app(SharedStore(settings.store), settings),
+        app,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -48,8 +50,20 @@ def serve(options: argparse.Namespace) -> int:
     shown = f"[{host}]" if ":" in host else host
     sys.stdout.write(f"Pushwake listens on http://{shown}:{port}/\n")
     sys.stdout.flush()
-    uvicorn.Server(config).run(sockets=[listening])
+    _Server(config, app.state.pushwake).run(sockets=[listening])
     return 0
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams of events before it waits for the requests under way."""
+
+    def __init__(self, config: uvicorn.Config, state: State) -> None:
+        super().__init__(config)
+        self._state = state
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._state.streams.close()
+        await super().shutdown(sockets)
 
 
 def _listen(host: str, port: int) -> socket.socket:

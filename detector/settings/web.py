@@ -37,6 +37,9 @@ class WebSettings(Section, frozen=True):
     max_body_bytes: Annotated[
         int, Meta(ge=1024, description="Bytes that the body of a request may have.")
     ] = 65_536
+    max_streams: Annotated[
+        int, Meta(ge=0, description="Clients that may follow /v1/events at once.")
+    ] = 100
     exemplars: Annotated[
         bool, Meta(description="Show exemplars, the redacted log lines, in answers.")
     ] = True

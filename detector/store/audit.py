@@ -17,6 +17,8 @@ from detector.store.tables import Instant, metadata
 REPEATABLE = timedelta(hours=24)
 """How long an answer is kept for a client that asks again with the same Idempotency-Key."""
 
+_ORDER = 0x7075736877616B66  # a key of PostgreSQL's advisory locks
+
 audit = Table(
     "audit",
     metadata,
@@ -74,7 +76,12 @@ def note(
     details: object,
     request_id: str = "",
 ) -> None:
-    """Write down a change."""
+    """Write down a change; ids come in the order in which the changes can be seen.
+
+    For that, those who write wait for each other. SQLite's writers do so anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ORDER)))
     connection.execute(
         sa.insert(audit).values(
             at=at,
@@ -103,10 +110,12 @@ def find_entries(
             query = query.where(column == value)
     if before is not None:
         query = query.where(audit.c.id < before)
-    return [
-        AuditEntry(**{**row, "details": msgspec.json.decode(row["details"])})
-        for row in connection.execute(query.limit(limit)).mappings()
-    ]
+    return [entry_of(row) for row in connection.execute(query.limit(limit)).mappings()]
+
+
+def entry_of(row: sa.RowMapping) -> AuditEntry:
+    """The change that a row of the table tells."""
+    return AuditEntry(**{**row, "details": msgspec.json.decode(row["details"])})
 
 
 def earlier_answer(connection: sa.Connection, key: str, now: datetime) -> Answered | None:

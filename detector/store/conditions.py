@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Column, Index, Table
 
 from detector.conditions import Condition
 from detector.store.rows import put
-from detector.store.tables import Instant, metadata
+from detector.store.tables import Instant, changed_step, metadata
 
 conditions = Table(
     "conditions",
@@ -23,11 +24,12 @@ conditions = Table(
     Column("until", Instant),  # null while it is on
     Column("text", sa.Text, nullable=False),
     Column("advice", sa.Text, nullable=False),
+    changed_step(),
     Index(None, "until"),
 )
 
 
-def put_conditions(connection: sa.Connection, changed: Iterable[Condition]) -> None:
+def put_conditions(connection: sa.Connection, changed: Iterable[Condition], step: int) -> None:
     """Write conditions that changed; one that is on again takes the row of the last time."""
     put(
         connection,
@@ -42,6 +44,7 @@ def put_conditions(connection: sa.Connection, changed: Iterable[Condition]) -> N
                 "until": one.until,
                 "text": one.text,
                 "advice": one.advice,
+                "changed_step": step,
             }
             for one in changed
         ),
@@ -55,15 +58,17 @@ def read_conditions(connection: sa.Connection, *, since: datetime | None = None)
     if since is not None:
         wanted = sa.or_(wanted, table.c.until >= since)
     query = sa.select(table).where(wanted).order_by(table.c.since.desc(), table.c.id)
-    return [
-        Condition(
-            kind=row.kind,
-            subject=row.subject,
-            since=row.since,
-            seen=row.seen,
-            until=row.until,
-            text=row.text,
-            advice=row.advice,
-        )
-        for row in connection.execute(query)
-    ]
+    return [condition_of(row) for row in connection.execute(query)]
+
+
+def condition_of(row: sa.Row[Any]) -> Condition:
+    """The condition that a row of the table tells."""
+    return Condition(
+        kind=row.kind,
+        subject=row.subject,
+        since=row.since,
+        seen=row.seen,
+        until=row.until,
+        text=row.text,
+        advice=row.advice,
+    )

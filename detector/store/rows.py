@@ -23,7 +23,9 @@ def put(connection: sa.Connection, table: sa.Table, rows: Iterable[Mapping[str, 
             connection.execute(sa.insert(table).values(row))
 
 
-def put_incidents(connection: sa.Connection, incidents: Sequence[Incident]) -> list[Incident]:
+def put_incidents(
+    connection: sa.Connection, incidents: Sequence[Incident], step: int
+) -> list[Incident]:
     """Write the incidents that have changed; each change raises a revision by one, from 1.
 
     Returns:
@@ -47,6 +49,7 @@ def put_incidents(connection: sa.Connection, incidents: Sequence[Incident]) -> l
             "started_at": incident.started_at,
             "ended_at": incident.ended_at,
             "document": document,
+            "changed_step": step,
         }
         if before is None:
             connection.execute(sa.insert(table).values({**row, "revision": 1}))
@@ -55,8 +58,17 @@ def put_incidents(connection: sa.Connection, incidents: Sequence[Incident]) -> l
     return written
 
 
-def window_row(window: Window) -> dict[str, Any]:
-    """A row of the table of windows."""
+def put_windows(connection: sa.Connection, windows: Sequence[Window], step: int) -> None:
+    """Write the windows that have changed."""
+    table = tables.windows
+    query = sa.select(table.c.id, table.c.document).where(table.c.id.in_([w.id for w in windows]))
+    stored = {row.id: row.document for row in connection.execute(query)}
+    rows = map(_window_row, windows)
+    changed = (row for row in rows if row["document"] != stored.get(row["id"]))
+    put(connection, table, ({**row, "changed_step": step} for row in changed))
+
+
+def _window_row(window: Window) -> dict[str, Any]:
     return {
         "id": window.id,
         "kind": window.kind,
@@ -72,6 +84,11 @@ def add_rejects(connection: sa.Connection, counts: Mapping[str, int]) -> None:
     for reason, count in counts.items():
         if not _update(connection, table, {"reason": reason, "count": table.c["count"] + count}):
             connection.execute(sa.insert(table).values(reason=reason, count=count))
+
+
+def next_step(connection: sa.Connection) -> int:
+    """The number of the step under way, from 1."""
+    return (connection.scalar(sa.select(tables.progress.c.steps)) or 0) + 1
 
 
 def count_step(

@@ -121,13 +121,14 @@ class Store:
         """
         with our_errors(self._engine), self._engine.begin() as connection:
             renew(connection, self._lease, now=self._now(), where=self._where)
-            changed = rows.put_incidents(connection, step.incidents)
+            number = rows.next_step(connection)
+            changed = rows.put_incidents(connection, step.incidents, number)
             put_names(connection, changed)
             put_shares(connection, changed)
             put_details(connection, step.details)
             put_entries(connection, step.entries)
             put_notices(connection, step.notices, self._now())
-            rows.put(connection, tables.windows, map(rows.window_row, step.windows))
+            rows.put_windows(connection, step.windows, number)
             rows.put(
                 connection,
                 tables.states,
@@ -143,7 +144,7 @@ class Store:
             )
             rows.add_rejects(connection, step.rejects)
             count_held_back(connection, step.foreseen)
-            put_conditions(connection, step.conditions)
+            put_conditions(connection, step.conditions, number)
             if step.ledger is not None:
                 write_ledger(connection, step.ledger)
                 put_rollouts(connection, step.ledger.rollouts)

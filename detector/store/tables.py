@@ -34,6 +34,12 @@ metadata = sa.MetaData(
     }
 )
 
+
+def changed_step() -> Column[int]:
+    """The step (`progress`) that wrote a row last, for those who follow what changes."""
+    return Column("changed_step", sa.BigInteger, nullable=False, server_default="0", index=True)
+
+
 incidents = Table(
     "incidents",
     metadata,
@@ -45,6 +51,7 @@ incidents = Table(
     Column("started_at", Instant, nullable=False),
     Column("ended_at", Instant),
     Column("document", sa.Text, nullable=False),  # detector.documents
+    changed_step(),
     Index(None, "started_at"),
     Index(None, "detected_at", "id"),
     Index(None, "status"),
@@ -58,6 +65,7 @@ windows = Table(
     Column("started_at", Instant, nullable=False),
     Column("ended_at", Instant),
     Column("document", sa.Text, nullable=False),  # detector.types.Window as JSON
+    changed_step(),
     Index(None, "started_at"),
 )
 

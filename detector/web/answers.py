@@ -69,6 +69,7 @@ def described(
     body_needed: bool = True,
     headers: tuple[dict[str, Any], ...] = (),
     status: int = 200,
+    media_type: str = JSON,
     problems: Mapping[int, str] | None = None,
 ) -> dict[str, Any]:
     """What a route's decorator needs to stand in the OpenAPI document.
@@ -82,6 +83,7 @@ def described(
         body_needed: whether the request needs a body.
         headers: parameters in headers.
         status: of the answer.
+        media_type: of the answer.
         problems: further problems by status, with when they happen.
     """
     good: dict[str, Any] = {"description": "Done."}
@@ -89,7 +91,7 @@ def described(
         content: dict[str, Any] = {"schema": reference(answer)}
         if example is not None:
             content["example"] = msgspec.to_builtins(example)
-        good["content"] = {JSON: content}
+        good["content"] = {media_type: content}
     extra: dict[str, Any] = {"parameters": [*parameters.documented(query), *headers]}
     if body is not None:
         taken: dict[str, Any] = {"schema": reference(body)}

@@ -14,6 +14,7 @@ from detector.web import (
     announcing,
     auditing,
     changes,
+    events,
     health,
     incidents,
     ledger,
@@ -30,6 +31,7 @@ from detector.web import (
 from detector.web.guard import Guard
 from detector.web.schema import Described, reference
 from detector.web.state import State
+from detector.web.streams import Streams
 
 _PARTS = (
     probes,
@@ -44,6 +46,7 @@ _PARTS = (
     series,
     signatures,
     health,
+    events,
     auditing,
     pages,
 )
@@ -80,7 +83,8 @@ def create_app(store: SharedStore, settings: Settings) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    state = State(store, settings, offered(settings.signatures))
+    streams = Streams(store, settings.web.max_streams)
+    state = State(store, settings, offered(settings.signatures), streams)
     app.add_middleware(Guard, state=state)
     app.state.pushwake = state
     reference(problems.ProblemDocument)

@@ -10,6 +10,7 @@ from fastapi import Request
 from detector.settings import Settings
 from detector.signatures import Fault
 from detector.store.shared import SharedStore
+from detector.web.streams import Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class State:
     store: SharedStore
     settings: Settings
     faults: Sequence[Fault]  # those that are off among them
+    streams: Streams
 
 
 def state_of(request: Request) -> State:
