@@ -14,6 +14,8 @@ COPY detector detector
 RUN python -m pip wheel --no-cache-dir --no-deps --wheel-dir /dist . \
     && /opt/pushwake/bin/pip install --no-cache-dir --no-deps --no-index /dist/*.whl \
     && /opt/pushwake/bin/pip uninstall --yes --quiet pip
+# The charts' script takes seconds to make, and could not be kept on a read-only file system.
+RUN XDG_CACHE_HOME=/opt/pushwake/cache /opt/pushwake/bin/python -c 'from detector.report.bundle import bundle; bundle()'
 
 FROM python:3.11-slim-bookworm
 LABEL org.opencontainers.image.title="Pushwake" \
@@ -25,6 +27,7 @@ COPY --from=build /opt/pushwake /opt/pushwake
 ENV PATH=/opt/pushwake/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    XDG_CACHE_HOME=/opt/pushwake/cache \
     PUSHWAKE_STORE__URL=sqlite:////var/lib/pushwake/pushwake.db
 USER 10001:10001
 WORKDIR /var/lib/pushwake

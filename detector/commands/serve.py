@@ -14,6 +14,7 @@ from detector.errors import InputError
 from detector.settings import Settings
 from detector.store.shared import SharedStore
 from detector.web.app import create_app
+from detector.web.pages import prepare
 from detector.web.state import State
 
 GRACE_S = 5
@@ -38,6 +39,7 @@ def serve(options: argparse.Namespace) -> int:
     """``pushwake serve``."""
     settings = _settings(options)
     listening = _listen(settings.web.host, settings.web.port)
+    prepare()
     host, port = listening.getsockname()[:2]
     app = create_app(SharedStore(settings.store), settings)
     config = uvicorn.Config(

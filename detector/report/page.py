@@ -17,10 +17,11 @@ from datetime import datetime, timedelta
 import jinja2
 
 from detector.report import charts, phrases, wording
+from detector.report.bundle import bundle
 from detector.report.chartdata import Span
 from detector.report.incident_view import ChartView, IncidentDetail, view
 from detector.report.table import ScoreRow
-from detector.report.templating import bundle, environment, template_text
+from detector.report.templating import environment, template_text
 from detector.report.theme import config
 from detector.types import Incident, Window
 

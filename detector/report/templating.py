@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from importlib import resources
 
 import jinja2
-import vl_convert
 
 from detector.report import phrases, wording
 
@@ -31,16 +29,3 @@ def environment(*packages: str) -> jinja2.Environment:
 def template_text(name: str, package: str = "detector.report") -> str:
     """A file beside a package's templates, such as a style sheet."""
     return resources.files(package).joinpath("templates", name).read_text("utf-8")
-
-
-@functools.cache
-def bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script, from the chart library's own copy.
-
-    Raises:
-        ValueError: when the script could end its own element.
-    """
-    code = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    if "</script" in code.lower() or "<!--" in code:
-        raise ValueError("the chart library's script cannot stand inside a page")
-    return code

@@ -7,6 +7,7 @@ anywhere else a token is needed, but for what ``web.anonymous`` leaves open.
 from __future__ import annotations
 
 import ipaddress
+from datetime import datetime
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from typing import NamedTuple
@@ -25,8 +26,10 @@ from detector.web.problems import ProblemError
 COOKIE = "pushwake"
 """Holds the token in a browser that signed in."""
 
-OPEN = ("/livez", "/readyz", "/metrics", "/static/", "/sign-in")
+OPEN = ("/livez", "/readyz", "/metrics", "/static/", "/sign-in", "/sign-out")
 """Paths that need no token: they tell nothing of the mesh."""
+
+NOT_LIVE = "This token is not known, has expired or was revoked."
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -99,9 +102,9 @@ class Gate:
         secret = _shown(headers)
         if secret is None:
             return self._anonymous
-        token = await run_in_threadpool(self._find, digest(secret))
-        if token is None or not token.is_live(clock.now()):
-            raise _unknown("This token is not known, has expired or was revoked.")
+        token = await run_in_threadpool(live_token, self._store, secret, clock.now())
+        if token is None:
+            raise _unknown(NOT_LIVE)
         return Principal(token.name, token.scope)
 
     def check(self, who: Principal, method: str, path: str, headers: Headers) -> None:
@@ -110,8 +113,7 @@ class Gate:
         Raises:
             ProblemError: 401 or 403.
         """
-        if method not in _SAFE and _is_foreign(headers):
-            raise _forbidden("origin", "This was sent by a page of another site.")
+        check_origin(method, headers)
         wanted = scope_for(method, path)
         if wanted is None:
             return
@@ -125,9 +127,31 @@ class Gate:
                 "The Host header names another server. If this name is ours, add it to web.hosts.",
             )
 
-    def _find(self, digest_of_it: str) -> Token | None:
-        with self._store.reading() as connection:
-            return find_token(connection, digest_of_it)
+
+def live_token(store: SharedStore, secret: str, now: datetime) -> Token | None:
+    """What is known of a token; None for one that opens nothing.
+
+    Raises:
+        StoreError: tokens cannot be read.
+    """
+    with store.reading() as connection:
+        token = find_token(connection, digest(secret))
+    return token if token is not None and token.is_live(now) else None
+
+
+def changes(method: str) -> bool:
+    """Whether a request of this method may change something."""
+    return method not in _SAFE
+
+
+def check_origin(method: str, headers: Headers) -> None:
+    """Refuse a change that a page of another site asks a browser for.
+
+    Raises:
+        ProblemError: 403.
+    """
+    if changes(method) and _is_foreign(headers):
+        raise _forbidden("origin", "This was sent by a page of another site.")
 
 
 def _shown(headers: Headers) -> str | None:

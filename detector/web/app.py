@@ -85,7 +85,7 @@ def create_app(store: SharedStore, settings: Settings) -> FastAPI:
     )
     streams = Streams(store, settings.web.max_streams)
     state = State(store, settings, offered(settings.signatures), streams)
-    app.add_middleware(Guard, state=state)
+    app.add_middleware(Guard, state=state, refusal=pages.refusal)
     app.state.pushwake = state
     reference(problems.ProblemDocument)
     problems.install(app)

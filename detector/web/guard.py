@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from http import HTTPStatus
 
-from fastapi import Request
+from fastapi import Request, Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from detector.errors import StoreError
 from detector.web import problems
-from detector.web.access import Gate, scope_for
+from detector.web.access import Gate, changes, check_origin, scope_for
 from detector.web.problems import ProblemError
 from detector.web.rates import Rates
 from detector.web.state import State
@@ -34,11 +35,15 @@ class Guard:
     Args:
         app: the application behind it.
         state: what its requests share.
+        refusal: the answer to a request that may not go on.
     """
 
-    def __init__(self, app: ASGIApp, state: State) -> None:
+    def __init__(
+        self, app: ASGIApp, state: State, refusal: Callable[[Request, ProblemError], Response]
+    ) -> None:
         web = state.settings.web
         self._app = app
+        self._refusal = refusal
         self._max_body = web.max_body_bytes
         self._rates = Rates(web.rate_per_s, web.burst)
         self._gate = Gate(state.store, web)
@@ -62,10 +67,10 @@ class Guard:
         try:
             await self._admit(scope, headers)
         except ProblemError as problem:
-            await problems.answer(Request(scope), problem)(scope, receive, sending)
+            await self._refusal(Request(scope), problem)(scope, receive, sending)
         except StoreError as error:
             unavailable = problems.of_store(error)
-            await problems.answer(Request(scope), unavailable)(scope, receive, sending)
+            await self._refusal(Request(scope), unavailable)(scope, receive, sending)
         else:
             await self._app(scope, self._limited(headers, receive), sending)
 
@@ -84,8 +89,9 @@ class Guard:
             self._count(address)
             if scope_for(method, path) is not None:
                 raise
+            check_origin(method, headers)
             return
-        if scope_for(method, path) is not None:
+        if scope_for(method, path) is not None or changes(method):
             self._count(f"token {who.name}" if who.name not in {"local", "anonymous"} else address)
         self._gate.check(who, method, path, headers)
         scope["principal"] = who

@@ -40,22 +40,73 @@ class FeedbackBody(Body, frozen=True, kw_only=True):
     note: Note | None = None
 
 
-def acknowledge(write: Write, incident_id: str, note: str | None) -> Acknowledgement:
-    """Let the writer look after an incident."""
-    told = Acknowledgement(incident_id=incident_id, by=write.by, at=write.now, note=note)
+def acknowledge(write: Write, incident_id: str, body: AcknowledgeBody) -> Reply:
+    """Let the writer look after an incident.
+
+    Raises:
+        ProblemError: 404; or 412 or 428, when it would replace what the writer has not seen.
+    """
+    _needed(write, incident_id)
+    write.check(_acknowledged(write, incident_id), needed=True)
+    told = Acknowledgement(incident_id=incident_id, by=write.by, at=write.now, note=body.note)
     store.put_acknowledgement(write.connection, told)
-    write.note("incident.acknowledge", incident_id, {"note": note})
-    return told
+    write.note("incident.acknowledge", incident_id, {"note": body.note})
+    return Reply(told)
 
 
-def judge(write: Write, incident: Told, verdict: Verdict, note: str | None) -> Feedback:
-    """Write down what an incident was."""
-    document = incident.document
-    told = Feedback(incident_id=document.id, verdict=verdict, by=write.by, at=write.now, note=note)
-    expected = expectation(document) if verdict == "expected" else None
+def unacknowledge(write: Write, incident_id: str) -> Reply:
+    """Let nobody look after an incident.
+
+    Raises:
+        ProblemError: 404, when nobody does; or 412.
+    """
+    present = _acknowledged(write, incident_id)
+    if present is None:
+        raise not_found("acknowledgement of an incident", incident_id)
+    write.check(present, needed=False)
+    store.drop_acknowledgement(write.connection, incident_id)
+    write.note("incident.unacknowledge", incident_id, present)
+    return Reply()
+
+
+def judge(write: Write, incident_id: str, body: FeedbackBody) -> Reply:
+    """Write down what an incident was.
+
+    Raises:
+        ProblemError: 404; or 412 or 428, when it would replace what the writer has not seen.
+    """
+    document = _needed(write, incident_id).document
+    write.check(_judged(write, incident_id), needed=True)
+    told = Feedback(
+        incident_id=incident_id, verdict=body.verdict, by=write.by, at=write.now, note=body.note
+    )
+    expected = expectation(document) if body.verdict == "expected" else None
     store.put_feedback(write.connection, told, expected)
-    write.note("incident.feedback", document.id, {"verdict": verdict, "note": note})
-    return told
+    write.note("incident.feedback", incident_id, {"verdict": body.verdict, "note": body.note})
+    return Reply(told)
+
+
+def withdraw(write: Write, incident_id: str) -> Reply:
+    """Take back what was said that an incident was.
+
+    Raises:
+        ProblemError: 404, when nothing was said; or 412.
+    """
+    present = _judged(write, incident_id)
+    if present is None:
+        raise not_found("feedback on an incident", incident_id)
+    write.check(present, needed=False)
+    store.drop_feedback(write.connection, incident_id)
+    write.note("incident.feedback.withdraw", incident_id, present)
+    return Reply()
+
+
+def _acknowledged(write: Write, incident_id: str) -> Acknowledgement | None:
+    return store.acknowledgements_of(write.connection, [incident_id]).get(incident_id)
+
+
+def _judged(write: Write, incident_id: str) -> Feedback | None:
+    return store.feedback_of(write.connection, [incident_id]).get(incident_id)
 
 
 def _needed(write: Write, incident_id: str) -> Told:
@@ -95,14 +146,7 @@ def take(request: Request, raw: Raw, incident_id: str) -> Response:
     """Look after an incident; in place of another one only with If-Match."""
     check_none(request)
     body = writing.parse(request, raw, AcknowledgeBody)
-
-    def act(write: Write) -> Reply:
-        _needed(write, incident_id)
-        present = store.acknowledgements_of(write.connection, [incident_id]).get(incident_id)
-        write.check(present, needed=True)
-        return Reply(acknowledge(write, incident_id, body.note))
-
-    return writing.perform(request, raw, act)
+    return writing.perform(request, raw, lambda write: acknowledge(write, incident_id, body))
 
 
 @router.delete(
@@ -117,17 +161,7 @@ def take(request: Request, raw: Raw, incident_id: str) -> Response:
 def leave(request: Request, raw: Raw, incident_id: str) -> Response:
     """Look after it no more."""
     check_none(request)
-
-    def act(write: Write) -> Reply:
-        present = store.acknowledgements_of(write.connection, [incident_id]).get(incident_id)
-        if present is None:
-            raise not_found("acknowledgement of an incident", incident_id)
-        write.check(present, needed=False)
-        store.drop_acknowledgement(write.connection, incident_id)
-        write.note("incident.unacknowledge", incident_id, present)
-        return Reply()
-
-    return writing.perform(request, raw, act)
+    return writing.perform(request, raw, lambda write: unacknowledge(write, incident_id))
 
 
 @router.get(
@@ -159,14 +193,7 @@ def give(request: Request, raw: Raw, incident_id: str) -> Response:
     """Say what an incident was; in place of what was said before only with If-Match."""
     check_none(request)
     body = writing.parse(request, raw, FeedbackBody)
-
-    def act(write: Write) -> Reply:
-        told = _needed(write, incident_id)
-        present = store.feedback_of(write.connection, [incident_id]).get(incident_id)
-        write.check(present, needed=True)
-        return Reply(judge(write, told, body.verdict, body.note))
-
-    return writing.perform(request, raw, act)
+    return writing.perform(request, raw, lambda write: judge(write, incident_id, body))
 
 
 @router.delete(
@@ -178,17 +205,7 @@ def give(request: Request, raw: Raw, incident_id: str) -> Response:
         problems={**writing.PROBLEMS, **_NONE},
     ),
 )
-def withdraw(request: Request, raw: Raw, incident_id: str) -> Response:
+def unsay(request: Request, raw: Raw, incident_id: str) -> Response:
     """As if nothing had been said; what was expected opens incidents again."""
     check_none(request)
-
-    def act(write: Write) -> Reply:
-        present = store.feedback_of(write.connection, [incident_id]).get(incident_id)
-        if present is None:
-            raise not_found("feedback on an incident", incident_id)
-        write.check(present, needed=False)
-        store.drop_feedback(write.connection, incident_id)
-        write.note("incident.feedback.withdraw", incident_id, present)
-        return Reply()
-
-    return writing.perform(request, raw, act)
+    return writing.perform(request, raw, lambda write: withdraw(write, incident_id))

@@ -67,7 +67,7 @@ def shown(silence: Silence, now: datetime) -> SilenceDocument:
     return SilenceDocument(**msgspec.structs.asdict(silence), state=silence.state_at(now))
 
 
-def make(write: Write, body: SilenceBody) -> Silence:
+def make(write: Write, body: SilenceBody) -> Reply:
     """Make a silence.
 
     Raises:
@@ -89,7 +89,29 @@ def make(write: Write, body: SilenceBody) -> Silence:
     )
     put_silence(write.connection, silence)
     write.note("silence.create", silence.id, body)
-    return silence
+    place = f"/v1/silences/{silence.id}"
+    return Reply(shown(silence, write.now), HTTPStatus.CREATED, place)
+
+
+def finish(write: Write, silence_id: str) -> Reply:
+    """Let a silence end now.
+
+    Raises:
+        ProblemError: 404; 409, when it has ended already; 412 or 428, when the writer has not
+            seen it as it is.
+    """
+    found = one_silence(write.connection, silence_id)
+    if found is None:
+        raise not_found("silence", silence_id)
+    write.check(shown(found, write.now), needed=True)
+    if found.state_at(write.now) == "ended":
+        detail = "This silence has ended already."
+        raise ProblemError(HTTPStatus.CONFLICT, "ended", detail, errors=[Pointer(detail)])
+    end_silence(write.connection, silence_id, write.now)
+    write.note("silence.end", silence_id, {"ends_at": found.ends_at})
+    ended = one_silence(write.connection, silence_id)
+    assert ended is not None
+    return Reply(shown(ended, write.now))
 
 
 def _end(body: SilenceBody, starts: datetime) -> datetime:
@@ -152,13 +174,7 @@ def create(request: Request, raw: Raw) -> Response:
     """Make a silence."""
     check_none(request)
     body = writing.parse(request, raw, SilenceBody)
-
-    def act(write: Write) -> Reply:
-        silence = make(write, body)
-        place = f"/v1/silences/{silence.id}"
-        return Reply(shown(silence, write.now), HTTPStatus.CREATED, place)
-
-    return writing.perform(request, raw, act)
+    return writing.perform(request, raw, lambda write: make(write, body))
 
 
 @router.get(
@@ -196,28 +212,4 @@ def end(request: Request, raw: Raw, silence_id: str) -> Response:
     """End a silence now; the incidents that it held back and that go on are told."""
     check_none(request)
     writing.parse(request, raw, Body)
-
-    def act(write: Write) -> Reply:
-        found = one_silence(write.connection, silence_id)
-        if found is None:
-            raise not_found("silence", silence_id)
-        write.check(shown(found, write.now), needed=True)
-        return Reply(shown(finish(write, found), write.now))
-
-    return writing.perform(request, raw, act)
-
-
-def finish(write: Write, silence: Silence) -> Silence:
-    """Let a silence end now.
-
-    Raises:
-        ProblemError: 409, when it has ended already.
-    """
-    if silence.state_at(write.now) == "ended":
-        detail = "This silence has ended already."
-        raise ProblemError(HTTPStatus.CONFLICT, "ended", detail, errors=[Pointer(detail)])
-    end_silence(write.connection, silence.id, write.now)
-    write.note("silence.end", silence.id, {"ends_at": silence.ends_at})
-    ended = one_silence(write.connection, silence.id)
-    assert ended is not None
-    return ended
+    return writing.perform(request, raw, lambda write: finish(write, silence_id))

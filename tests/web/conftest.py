@@ -73,7 +73,7 @@ def speaking(url: str, settings: Settings | None = None) -> Iterator[httpx.Clien
     whole = Settings(web=ample) if settings is None else settings
     with (
         serving(msgspec.structs.replace(whole, store=StoreSettings(url=url))) as base,
-        httpx.Client(base_url=base) as client,
+        httpx.Client(base_url=base, timeout=60) as client,
     ):
         yield client
 

@@ -11,10 +11,14 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from detector.details import DetailLog
+from detector.settings import Settings, StoreSettings
 from detector.store import Step, Store
+from detector.store.feedback import Feedback, put_feedback
+from detector.store.marks import marking
 from detector.types import Share
 from tests.detector import report_samples as samples
-from tests.web.conftest import served
+from tests.web.conftest import served, speaking
+from tests.web.test_access import AMPLE, token
 
 AXE = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 CHROMIUM = shutil.which("chromium")
@@ -85,6 +89,87 @@ def test_every_page_is_accessible_fits_its_width_and_leaves_the_console_empty(
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= WIDTHS[width][0]
         assert page.locator(".plot[data-drawn=no]").count() == 0
+        page.context.close()
+
+
+def test_the_keyboard_takes_an_incident_judges_and_silences_it(browser: Browser, base: str) -> None:
+    said: list[str] = []
+    page = open_page(browser, f"{base}/incidents/{ID}", "desk", said)
+
+    page.get_by_label("Note").first.focus()
+    page.keyboard.type("on it")
+    page.keyboard.press("Enter")
+    expect(page.locator("#acknowledge")).to_contain_text("“on it”")
+    assert page.url.endswith(f"/incidents/{ID}#people")
+    page.get_by_role("button", name="Expected").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#feedback")).to_contain_text("To be expected")
+    page.get_by_text("Silence incidents like this one").focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("Reason").focus()
+    page.keyboard.type("known")
+    page.keyboard.press("Tab")
+    page.keyboard.type("ann")
+    page.keyboard.press("Enter")
+    expect(page.locator("#hearing")).to_contain_text("by ann: “known”")
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run()")
+    assert [(one["id"], one["nodes"]) for one in found["violations"]] == []
+    assert said == []
+    page.context.close()
+
+
+def test_the_link_in_a_message_opens_the_form_that_silences(browser: Browser, base: str) -> None:
+    page = open_page(browser, f"{base}/incidents/{ID}#silence", "phone", [])
+
+    expect(page.get_by_label("Reason")).to_be_visible()
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run()")
+    assert [(one["id"], one["nodes"]) for one in found["violations"]] == []
+    page.context.close()
+
+
+def test_a_page_that_keeps_itself_up_keeps_what_somebody_is_typing(
+    browser: Browser, base: str, url: str
+) -> None:
+    page = open_page(browser, f"{base}/incidents/{ID}", "desk", [])
+    page.get_by_label("Note").first.fill("half a sen")
+    page.get_by_role("heading", level=1).click()
+    with marking(StoreSettings(url=url)) as connection:
+        judged = Feedback(incident_id=ID, verdict="true", by="bob", at=samples.at(0))
+        put_feedback(connection, judged, None)
+
+    page.evaluate("window.pushwake.refresh()")
+
+    expect(page.get_by_label("Note").first).to_have_value("half a sen")
+    page.context.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_token_is_asked_for_once_even_when_a_link_on_another_site_was_followed(
+    browser: Browser, url: str, base: str, width: str
+) -> None:
+    with speaking(url, Settings(web=AMPLE)) as client:
+        ours = str(client.base_url)
+        said: list[str] = []
+        page = open_page(browser, f"{ours}/windows?kind=upgrade", width, said)
+        page.evaluate(AXE)
+        found = page.evaluate("axe.run()")
+        assert [(one["id"], one["nodes"]) for one in found["violations"]] == []
+        page.get_by_label("Token").fill(token(url, "read"))
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(f"{ours}/windows?kind=upgrade")
+        assert page.evaluate("document.cookie") == ""
+
+        page.goto(base.replace("127.0.0.1", "localhost"))  # another site to a browser
+        page.evaluate("target => { location.href = target }", f"{ours}/incidents")
+
+        expect(page).to_have_url(f"{ours}/incidents")
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_label("Token")).to_be_visible()
+        page.goto(f"{ours}/services")
+        expect(page).to_have_url(f"{ours}/sign-in?next=%2Fservices")
+        assert said == []
         page.context.close()
 
 

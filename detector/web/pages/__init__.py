@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from detector.web.pages.assets import prepare
+from detector.web.pages.refusing import refusal
 from detector.web.pages.routes import router
 
-__all__ = ["router"]
+__all__ = ["prepare", "refusal", "router"]

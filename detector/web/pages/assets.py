@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 from fastapi import Request, Response
 
-from detector.report.templating import bundle, template_text
+from detector.report.bundle import VERSION, bundle
+from detector.report.templating import template_text
 
 _OURS = "detector.web.pages"
+CHARTS = "vega.js"
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -41,10 +43,16 @@ def asset(name: str) -> Asset:
     return Asset(text, gzip.compress(text, 6, mtime=0), f"{kind}; charset=utf-8")
 
 
+def prepare() -> None:
+    """Make all files, so that no request has to wait for one."""
+    for name in names():
+        asset(name)
+
+
 @functools.cache
 def address(name: str) -> str:
     """Where a page finds a file; the address changes with the content."""
-    digest = blake2b(asset(name).body, digest_size=6).hexdigest()
+    digest = VERSION if name == CHARTS else blake2b(asset(name).body, digest_size=6).hexdigest()
     return f"/static/{name}?v={digest}"
 
 
@@ -68,5 +76,5 @@ _MADE: dict[str, Callable[[], str]] = {
     "theme.js": lambda: template_text("theme.js", _OURS),
     "pages.js": lambda: template_text("pages.js", _OURS),
     "charts.js": lambda: template_text("charts.js", _OURS),
-    "vega.js": bundle,
+    CHARTS: bundle,
 }

@@ -17,9 +17,10 @@ from starlette.exceptions import HTTPException
 from detector.errors import StoreError
 from detector.report.templating import environment
 from detector.report.theme import config
+from detector.web.access import COOKIE, changes, principal_of
 from detector.web.answers import matches
 from detector.web.pages import assets
-from detector.web.problems import ProblemError
+from detector.web.problems import ProblemError, of_store
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -29,7 +30,7 @@ POLICY = (
 
 HEADERS = {
     "Content-Security-Policy": POLICY,
-    "Cache-Control": "no-cache",
+    "Cache-Control": "private, no-cache",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
@@ -56,7 +57,16 @@ def page(request: Request, template: str, *, status: int = 200, **told: object) 
         status: of HTTP.
         told: what the template is given.
     """
-    text = templates().get_template(f"{template}.html.j2").render(path=request.url.path, **told)
+    text = (
+        templates()
+        .get_template(f"{template}.html.j2")
+        .render(
+            path=request.url.path,
+            who=principal_of(request),
+            session=COOKIE in request.cookies,
+            **told,
+        )
+    )
     body = text.encode("utf-8", "replace")
     tag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
     headers = {**HEADERS, "ETag": tag}
@@ -76,19 +86,41 @@ class PageRoute(APIRoute):
             try:
                 return await answer(request)
             except ProblemError as error:
-                return _failed(request, error.status, error.detail)
+                return failed(request, error)
             except HTTPException as error:
-                return _failed(request, HTTPStatus(error.status_code), str(error.detail))
+                status = HTTPStatus(error.status_code)
+                return failed(request, ProblemError(status, "http", str(error.detail)))
             except StoreError as error:
-                told = f"{error.what}. {error.advice}."
-                return _failed(request, HTTPStatus.SERVICE_UNAVAILABLE, told)
+                return failed(request, of_store(error))
 
         return handler
 
 
-def _failed(request: Request, status: HTTPStatus, detail: str) -> Response:
-    heading = {
-        HTTPStatus.NOT_FOUND: "Nothing is here",
-        HTTPStatus.SERVICE_UNAVAILABLE: "The store cannot be read now",
-    }.get(status, status.phrase)
-    return page(request, "problem", status=status.value, heading=heading, detail=detail)
+def failed(request: Request, problem: ProblemError) -> Response:
+    """A problem as a page."""
+    heading = _HEADINGS.get(problem.status, problem.status.phrase)
+    answer = page(
+        request,
+        "problem",
+        status=problem.status.value,
+        heading=heading,
+        detail=problem.detail,
+        back=form_page(request),
+    )
+    answer.headers.update(problem.headers)
+    return answer
+
+
+def form_page(request: Request) -> str:
+    """The page whose form was sent; empty for what is no form."""
+    return request.url.path.rpartition("/")[0] if changes(request.method) else ""
+
+
+_HEADINGS = {
+    HTTPStatus.NOT_FOUND: "Nothing is here",
+    HTTPStatus.CONFLICT: "Nothing was changed",
+    HTTPStatus.PRECONDITION_FAILED: "Somebody else was quicker",
+    HTTPStatus.PRECONDITION_REQUIRED: "Somebody else was quicker",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Something is missing",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The store cannot be read now",
+}

@@ -6,11 +6,21 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 
-from detector.web.pages import assets, incident, incidents, now, proxies, services, windows
+from detector.web.pages import (
+    acting,
+    assets,
+    incident,
+    incidents,
+    now,
+    proxies,
+    services,
+    signing,
+    windows,
+)
 from detector.web.problems import ProblemError
 
 router = APIRouter(include_in_schema=False)
-for part in (now, incidents, incident, windows, services, proxies):
+for part in (now, incidents, incident, acting, windows, services, proxies, signing):
     router.include_router(part.router)
 
 

@@ -38,6 +38,12 @@
     }
   }
 
+  // Whether somebody has begun to fill in a form of this part.
+  function touched(part) {
+    const texts = [...part.querySelectorAll("input, textarea")].some((one) => one.value !== one.defaultValue);
+    return texts || [...part.querySelectorAll("option")].some((one) => one.selected && one.index && !one.defaultSelected);
+  }
+
   function swap(page) {
     const active = document.activeElement;
     let any = false;
@@ -47,7 +53,7 @@
       const old = document.getElementById(fresh.id);
       if (!old) continue;
       const typing = old.contains(active) && active.matches("input, textarea, select");
-      if (typing) continue;
+      if (typing || touched(old)) continue;
       seen.set(fresh.id, text);
       const had = old.contains(active) ? [...old.querySelectorAll("a, button, summary, [tabindex]")].indexOf(active) : -1;
       const across = [...old.querySelectorAll(".scroll")].map((one) => one.scrollLeft);
@@ -66,7 +72,9 @@
     try {
       const headers = etag ? { "If-None-Match": etag } : {};
       const answer = await fetch(location.href, { headers, cache: "no-store" });
-      if (answer.status === 200) {
+      if (answer.redirected) {
+        location.reload(); // the session has ended: to the page that asks for a token
+      } else if (answer.status === 200) {
         etag = answer.headers.get("ETag");
         swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
       } else if (answer.status !== 304) {
