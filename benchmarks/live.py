@@ -1,12 +1,15 @@
-"""What `pushwake run` costs on a topic of a real broker, beside a client that only reads it.
+"""What `pushwake run` costs on topics of a real broker, beside other readers of the same topics.
 
-    python -m benchmarks.live [--lines 400000] [--encoding fluent-bit] [--compression lz4]
+    python -m benchmarks.live [--lines 200000] [--encoding text] [--compression lz4]
+                              [--quix /path/to/python]
 
-A topic of six partitions is filled first; then a bare client of the same library reads it and
-counts bytes, a loop counts in the plainest way (the client, ``json`` or ``re``, a dict), and
-`pushwake run` reads it, judges, and commits to SQLite. Prints records a second of CPU time for all
-three, Pushwake's share of the other two, the peak of its resident memory and the size of its
-store. Seconds of CPU, not of the wall: the broker shares the cores.
+For each encoding and compression a topic of six partitions is filled and read by four programs in
+turn: a bare client that counts bytes; a loop that counts in the plainest way (the client, ``json``
+or ``re``, a dict); the same in Quix Streams, where ``--quix`` names the Python of an environment
+that has it and polars; and `pushwake run`, which judges and commits to SQLite. Prints records a
+second of CPU, without what a program needs to start: seconds of CPU, not of the wall, since the
+broker shares the cores. Records a second of the wall stand in brackets, from the worker's first
+look at the topic to the commit of its last record.
 """
 
 from __future__ import annotations
@@ -21,8 +24,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import sqlalchemy as sa
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -37,68 +41,86 @@ from detector.store import tables
 from detector.store.reading import reading
 from tests.parts.kafka import running
 
-TOPIC, PARTITIONS = "istio-proxy", 6
+PARTITIONS = 6
 LIMIT_S = 600.0
+IDLE = "nothing-to-read"
+Codec = Literal["none", "lz4", "zstd"]
+CODECS: tuple[Codec, ...] = ("none", "lz4", "zstd")
 
 
 class Cost(NamedTuple):
     """Of one reader."""
 
     cpu_s: float
+    wall_s: float = 0.0
     peak_mib: float = 0.0
 
 
 def main() -> None:
-    """Fill, read twice, print a row."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--lines", type=int, default=400_000)
-    options.add_argument("--encoding", choices=ENCODINGS, default="fluent-bit")
-    options.add_argument("--compression", choices=["none", "lz4", "zstd"], default="lz4")
+    """Fill, read, print a row."""
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument("--lines", type=int, default=200_000)
+    options.add_argument("--encoding", choices=ENCODINGS, action="append")
+    options.add_argument("--compression", choices=CODECS, action="append")
+    options.add_argument("--quix", metavar="PYTHON")
     given = options.parse_args()
-    codec = None if given.compression == "none" else given.compression
     with running() as broker, tempfile.TemporaryDirectory() as folder:
-        lines = [ENCODINGS[given.encoding](e) for e in entries(given.lines)]
-        fill(broker.bootstrap, lines, codec)
-        del lines
-        bare = _reading(broker.bootstrap, given.lines, lambda values: sum(map(len, values)))
-        counts: Counter[tuple[object, ...]] = Counter()
-        plain = _reading(
-            broker.bootstrap,
-            given.lines,
-            lambda values: count_lines(values, given.encoding, counts),
-        )
-        store = Path(folder) / "pushwake.db"
-        ours = _pushwake(broker.bootstrap, store, given.lines)
-        rate, bare_rate = given.lines / ours.cpu_s, given.lines / bare.cpu_s
-        plain_rate = given.lines / plain.cpu_s
-        print("| topic | records per CPU-second | plain loop | x | reading | x | memory | store |")
-        print("|---|---|---|---|---|---|---|---|")
-        print(
-            f"| {given.encoding}, {given.compression} | {rate:,.0f} | {plain_rate:,.0f} "
-            f"| {rate / plain_rate:.2f} | {bare_rate:,.0f} | {rate / bare_rate:.2f} "
-            f"| {ours.peak_mib:.0f} MiB | {store.stat().st_size / 2**20:.1f} MiB |"
-        )
+        address = broker.bootstrap
+        make(address, IDLE)
+        start = _pushwake(address, IDLE, Path(folder) / "idle.db", 0).cpu_s
+        quix_start = _quix(given.quix, address, IDLE, 0, "text").cpu_s if given.quix else 0.0
+        print("| topic | Pushwake | reading | x | plain loop | x | Quix Streams | x | memory |")
+        print("|---|---|---|---|---|---|---|---|---|", flush=True)
+        for encoding in given.encoding or ENCODINGS:
+            lines = [ENCODINGS[encoding](entry) for entry in entries(given.lines)]
+            for codec in given.compression or CODECS:
+                topic = f"{encoding}-{codec}"
+                fill(address, topic, lines, cast(Codec, codec))
+                bare = _reading(address, topic, given.lines, lambda values: sum(map(len, values)))
+                count = partial(count_lines, encoding=encoding, counts=Counter())
+                plain = _reading(address, topic, given.lines, count)
+                ours = _pushwake(address, topic, Path(folder) / f"{topic}.db", given.lines)
+                rate = given.lines / (ours.cpu_s - start)
+                cells = [f"{encoding}, {codec}", f"{rate:,.0f} ({given.lines / ours.wall_s:,.0f})"]
+                for other in (bare, plain):
+                    cells += _beside(rate, given.lines / other.cpu_s)
+                if given.quix:
+                    quix = _quix(given.quix, address, topic, given.lines, encoding)
+                    cells += _beside(rate, given.lines / (quix.cpu_s - quix_start))
+                else:
+                    cells += ["not measured", ""]
+                print(f"| {' | '.join(cells)} | {ours.peak_mib:.0f} MiB |", flush=True)
 
 
-def fill(
-    address: str, values: Sequence[bytes], codec: Literal["lz4", "zstd"] | None = "lz4"
-) -> None:
-    """Make the topic and write to it, as a shipper would: compressed, by hundreds."""
+def _beside(rate: float, other: float) -> tuple[str, str]:
+    return f"{other:,.0f}", f"{rate / other:.2f}"
+
+
+def make(address: str, topic: str, partitions: int = PARTITIONS) -> None:
+    """Make an empty topic."""
     with closing(KafkaAdminClient(bootstrap_servers=address)) as admin:
-        admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1), NewTopic("istiod", 1, 1)])
+        admin.create_topics([NewTopic(topic, partitions, 1)])
+
+
+def fill(address: str, topic: str, values: Sequence[bytes], codec: Codec) -> None:
+    """Make a topic and write to it, as a shipper would: by hundreds."""
+    make(address, topic)
+    compression = None if codec == "none" else codec
     with closing(
-        KafkaProducer(bootstrap_servers=address, linger_ms=50, compression_type=codec)
+        KafkaProducer(bootstrap_servers=address, linger_ms=50, compression_type=compression)
     ) as producer:
         for number, value in enumerate(values):
-            producer.send(TOPIC, value=value, partition=number % PARTITIONS)
+            producer.send(topic, value=value, partition=number % PARTITIONS)
         producer.flush()
 
 
-def _reading(address: str, count: int, take: Callable[[Sequence[bytes]], object]) -> Cost:
+def _reading(
+    address: str, topic: str, count: int, take: Callable[[Sequence[bytes]], object]
+) -> Cost:
     """Of a client that gives all values to ``take``."""
     pid = os.fork()
     if pid == 0:
-        partitions = [TopicPartition(TOPIC, number) for number in range(PARTITIONS)]
+        partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
         with closing(KafkaConsumer(bootstrap_servers=address)) as consumer:
             consumer.assign(partitions)
             consumer.seek_to_beginning(*partitions)
@@ -109,6 +131,18 @@ def _reading(address: str, count: int, take: Callable[[Sequence[bytes]], object]
                     take([record.value for record in records])
         os._exit(0)
     _, _, used = os.wait4(pid, 0)
+    return Cost(_cpu_s(used))
+
+
+def _quix(python: str, address: str, topic: str, count: int, encoding: str) -> Cost:
+    """Of Quix Streams; without records to count, of its start."""
+    command = [python, "-m", "benchmarks.quix", address, topic, str(count), encoding]
+    if not count:
+        command = [python, "-c", "import quixstreams, benchmarks.rivals"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{python} cannot run benchmarks.quix; it needs quixstreams and polars")
     return Cost(_cpu_s(used))
 
 
@@ -123,18 +157,28 @@ def _peak_mib(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
-def _pushwake(address: str, store: Path, count: int) -> Cost:
+def _pushwake(address: str, topic: str, store: Path, count: int) -> Cost:
+    """Of the worker, until its store says that all is read."""
     url = f"sqlite:///{store}"
     command = [sys.executable, "-m", "detector.cli", "run", "--set", "kafka.start=earliest"]
-    command += ["--set", f"store.url={url}", "--set", f"kafka.bootstrap_servers=['{address}']"]
-    process = subprocess.Popen(command, env=os.environ | ALLOCATOR)
-    deadline = time.monotonic() + LIMIT_S
-    while _read(url) < count and time.monotonic() < deadline:
-        time.sleep(0.2)
-    peak = _peak_mib(process.pid)
-    process.terminate()
-    _, _, used = os.wait4(process.pid, 0)
-    return Cost(_cpu_s(used), peak)
+    command += ["--set", f'kafka.topics={{"{topic}" = "access"}}', "--set", f"store.url={url}"]
+    command += ["--set", f"kafka.bootstrap_servers=['{address}']", "--set", "store.commit_s=1"]
+    command += ["--set", "run.port=0", "--set", "run.log_format=text"]
+    process = subprocess.Popen(command, env=os.environ | ALLOCATOR, stderr=subprocess.PIPE)
+    try:
+        if process.stderr is None:
+            raise SystemExit("no log to read")
+        while b"reading what the topics hold" not in (line := process.stderr.readline()):
+            if not line:
+                raise SystemExit("pushwake run ended before it began to read")
+        began = time.monotonic()
+        while _read(url) < count and time.monotonic() < began + LIMIT_S:
+            time.sleep(0.2)
+        wall_s, peak_mib = time.monotonic() - began, _peak_mib(process.pid)
+    finally:
+        process.terminate()
+        _, _, used = os.wait4(process.pid, 0)
+    return Cost(_cpu_s(used), wall_s, peak_mib)
 
 
 def _read(url: str) -> int:
