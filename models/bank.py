@@ -82,10 +82,15 @@ class Bank(Columns, Generic[Key]):
         """Whether the limit is reached."""
         return len(self._rows) >= self.limit
 
-    def least_worthy(self, spare: Callable[[Key], bool]) -> Ints:
-        """Rows of the least worthy tenth, except keys that ``spare`` protects."""
+    def least_worthy(self, spare: Callable[[Key], bool], present: Floats) -> Ints:
+        """Rows of the least worthy tenth, the least worthy first.
+
+        Args:
+            spare: which keys are protected.
+            present: by row, what will be added to their worth.
+        """
         rows = np.array([row for key, row in self._rows.items() if not spare(key)], dtype=np.int64)
-        order = np.lexsort((rows, self.worth[rows]))
+        order = np.lexsort((rows, self.worth[rows] + present[rows]))
         return rows[order[: max(len(self._rows) // 10, 1)]]
 
     def evict(self, rows: Ints) -> None:

@@ -20,6 +20,7 @@ from detector.errors import StoreVersionError
 from detector.report import phrases, wording
 from detector.store.progress import state
 from detector.store.reading import reading
+from detector.types import Series
 
 
 def add(verbs: Verbs) -> None:
@@ -67,6 +68,8 @@ def series(options: argparse.Namespace) -> int:
         return 0
     console = Console(highlight=False)
     console.print(_summary(told), soft_wrap=True)
+    if evicted := engine.catalogue.keys.evicted:
+        console.print(_evicted(evicted, engine.catalogue.gone), soft_wrap=True)
     shown = told[: options.limit] if options.limit > 0 else told
     if shown:
         console.print(_table(shown))
@@ -84,6 +87,15 @@ def _summary(told: Sequence[Standing]) -> str:
     if counted:
         parts.append(f"{counted:,} counted, for their successes are not logged")
     return f"{len(told):,} series: {', '.join(parts)}."
+
+
+def _evicted(count: int, last: Sequence[Series]) -> str:
+    names = ", ".join(
+        f"{wording.source(one.source)} to {wording.service(one.destination)} "
+        f"{phrases.clean(one.signal, 24)}"
+        for one in list(last)[-3:]
+    )
+    return f"{count:,} made room for others (detection.max_series), of late {names}."
 
 
 def _table(told: Sequence[Standing]) -> Table:

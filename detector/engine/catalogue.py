@@ -12,6 +12,7 @@ where no source reporter speaks for that destination, else each failure would co
 
 from __future__ import annotations
 
+from collections import deque
 from typing import ClassVar
 
 import numpy as np
@@ -37,6 +38,7 @@ from models.volume import Volumes
 LEVELS = 3
 EVERYONE = "*"
 LOUD = 0.01  # share of failures from which a series stays out of its aggregates
+LISTED = 20  # evicted series that are remembered, to be shown
 MAX_GROUPS = 4096  # flags are an open set; what exceeds this shares one group
 
 DOMAIN_RATES = {
@@ -93,7 +95,8 @@ class Catalogue:
         self.told: set[str] = set()  # destinations that some source reporter speaks for
         self._new: list[int] = []  # rows created in the bucket under way
         self.generation = 0
-        self.refused = 0  # series and edges that found no room
+        self.gone: deque[Series] = deque(maxlen=LISTED)  # the last to make room
+        self.refused = 0  # series and edges that found no room, in every bucket in which they did
 
     @property
     def upper_groups(self) -> list[int]:
@@ -103,19 +106,31 @@ class Catalogue:
     def resolve(self, bucket: Bucket, now: int) -> tuple[Ints, Ints]:
         """Rows of the bucket's edges and series; 0 for those that do not count."""
         book = bucket.book
-        self._make_room(bucket)
-        if book.generation != self.generation:
-            book.forget(self.generation)
+        self._refresh(book)
+        self._make_room_for_edges(bucket)
         before = len(self.told)
-        for i in bucket.edges[book.edge_rows[bucket.edges] == 0].tolist():
+        new = book.edge_rows[bucket.edges] == 0
+        for i in _first_come(bucket.edges[new], bucket.requests[new], self.edges):
             book.edge_rows[i] = self._edge_row(book.edges[i], now)
         if len(self.told) > before:
-            self._mute(book)
-        for i in bucket.series[book.series_rows[bucket.series] == 0].tolist():
+            self._mute()
+        self._refresh(book)
+        self._make_room_for_series(bucket)
+        new = book.series_rows[bucket.series] == 0
+        for i in _first_come(bucket.series[new], bucket.errors[new], self.keys):
             edge, signal = book.series[i]
             book.series_rows[i] = self._series_row(book.edges[edge], signal, now)
         self._backfill()
         return book.edge_rows[bucket.edges], book.series_rows[bucket.series]
+
+    def _refresh(self, book: Codebook) -> None:
+        """Look up again what is noted of rows that have changed hands."""
+        if book.generation == self.generation:
+            return
+        book.forget(self.generation)
+        book.edge_rows[:] = [self.edges.row(edge) for edge in book.edges]
+        for i, (edge, signal) in enumerate(book.series):
+            book.series_rows[i] = self.keys.row(as_series(book.edges[edge], signal))
 
     def _edge_row(self, edge: Edge, now: int) -> int:
         if edge.reporter == "source" and edge.destination != UNKNOWN:
@@ -135,7 +150,7 @@ class Catalogue:
             and series.destination in self.told
         )
 
-    def _mute(self, book: Codebook) -> None:
+    def _mute(self) -> None:
         """Drop codes of destination reporters whose callers speak from now on."""
         rows = [
             row
@@ -144,9 +159,6 @@ class Catalogue:
         ]
         if rows:
             self._evict(np.array(rows))
-            edge_rows = book.edge_rows
-            book.forget(self.generation)
-            book.edge_rows = edge_rows
 
     def _series_row(self, edge: Edge, signal: str, now: int) -> int:
         if self._mutes(edge, signal):
@@ -234,19 +246,29 @@ class Catalogue:
             up = parents[rows]
             self.spans.adopt(up[up > 0], rows[up > 0])
 
-    def _make_room(self, bucket: Bucket) -> None:
-        """Evict the least worthy tenth when the bucket's new names would not fit."""
-        if len(self.edges) + bucket.edges.size > self.edges.limit:
-            new = sum(not self.edges.row(bucket.book.edges[i]) for i in bucket.edges.tolist())
-            if len(self.edges) + new > self.edges.limit:
-                gone = self.edges.least_worthy(lambda _: False)
-                self._evict(np.flatnonzero(np.isin(self.ties.edge, gone)))
-                self.edges.evict(gone)
-        if len(self.keys) + 2 * bucket.series.size > self.keys.limit:
-            names = (bucket.book.series[i] for i in bucket.series.tolist())
-            new = sum(not self.keys.row(as_series(bucket.book.edges[e], s)) for e, s in names)
-            if len(self.keys) + 2 * new > self.keys.limit:
-                self._evict(self.keys.least_worthy(lambda key: EVERYONE in key[1:3]))
+    def _make_room_for_edges(self, bucket: Bucket) -> None:
+        """Evict the least worthy tenth when the bucket's new edges would not fit."""
+        rows = bucket.book.edge_rows[bucket.edges]
+        if len(self.edges) + np.count_nonzero(rows == 0) > self.edges.limit:
+            present = _summed(rows, bucket.requests, self.edges.capacity)
+            gone = self.edges.least_worthy(lambda _: False, present)
+            self._dismiss(np.flatnonzero(np.isin(self.ties.edge, gone)))
+            self.edges.evict(gone)
+            self._refresh(bucket.book)
+
+    def _make_room_for_series(self, bucket: Bucket) -> None:
+        """The same for its new series, of edges that have a row."""
+        book = bucket.book
+        rows = book.series_rows[bucket.series]
+        edges = [book.series[i][0] for i in bucket.series[rows == 0].tolist()]
+        if len(self.keys) + 2 * np.count_nonzero(book.edge_rows[edges]) > self.keys.limit:
+            present = _summed(rows, bucket.errors, self.keys.capacity)
+            self._dismiss(self.keys.least_worthy(lambda key: EVERYONE in key[1:3], present))
+            self._refresh(book)
+
+    def _dismiss(self, rows: Ints) -> None:
+        self.gone.extend(self.keys.key(row) for row in rows[-LISTED:].tolist())
+        self._evict(rows)
 
     def _evict(self, rows: Ints) -> None:
         """Forget series, and the aggregates that they leave without members."""
@@ -256,3 +278,18 @@ class Catalogue:
         up = np.unique(parents[parents > 0])
         self.keys.evict(up[self.ties.members[up] <= 0])
         self.generation += 1
+
+
+def _summed(rows: Ints, weights: Floats, capacity: int) -> Floats:
+    return np.bincount(rows, weights, capacity).astype(np.float64)
+
+
+def _first_come(ids: Ints, weights: Floats, bank: Bank[Edge] | Bank[Series]) -> list[int]:
+    """New names in the order in which they get rows.
+
+    While there is no room for all, those with the most traffic come first: a flood of names keeps
+    out no service that matters.
+    """
+    if len(bank) + 4 * ids.size <= bank.limit:  # a series may bring three aggregates
+        return list(ids.tolist())
+    return list(ids[np.argsort(-weights, kind="stable")].tolist())

@@ -49,7 +49,7 @@ class Codebook:
     """The names behind the ids of the buckets of one frame.
 
     ``edge_rows`` and ``series_rows`` are the engine's notes: the row of each id as of the bank's
-    ``generation``, 0 where it has not looked yet.
+    ``generation``, 0 where there is none.
     """
 
     edges: list[Edge]

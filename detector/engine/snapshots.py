@@ -33,6 +33,7 @@ def save(engine: Engine) -> bytes:
         "told": sorted(cat.told),
         "generation": cat.generation,
         "refused": cat.refused,
+        "gone": list(cat.gone),
     }
     arrays: State = {"names": np.frombuffer(json.dumps(names).encode(), dtype=np.uint8)}
     for part, holder in engine.holders().items():
@@ -66,6 +67,7 @@ def load(engine: Engine, data: bytes) -> None:
     cat.groups = {(reporter, signal, level): g for reporter, signal, level, g in names["groups"]}
     cat.told = set(names["told"])
     cat.generation, cat.refused = names["generation"], names["refused"]
+    cat.gone.extend(Series(*key) for key in names.get("gone", []))
     cat.priors, cat.domain = arrays["priors"], arrays["domain"]
     cat.levels = np.zeros(cat.priors.size, dtype=np.int64)
     for (_, _, level), group in cat.groups.items():

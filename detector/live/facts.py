@@ -25,6 +25,7 @@ def facts_of(worker: Worker, sizes: Mapping[str, int], conditions: Iterable[Cond
         late=worker.late,
         series=len(catalogue.keys),
         evicted=catalogue.keys.evicted,
+        refused=catalogue.refused,
         proxies=len(worker.ledger.proxies),
         open_by_cause=dict(Counter(one.attribution.cause for one in live)),
         state_bytes=dict(sizes),

@@ -133,6 +133,7 @@ class _Held(Collector):
         facts = self._status.facts
         yield _gauge("series", "Series in memory.", facts.series)
         yield _counter("series_evicted", "Series that made room for others.", facts.evicted)
+        yield _counter("series_refused", "Series and edges without room, by bucket.", facts.refused)
         yield _gauge("proxies", "Proxies known.", facts.proxies)
         yield _labelled(
             "state_bytes", "Size of the state at the last commit.", "part", facts.state_bytes

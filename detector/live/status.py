@@ -18,6 +18,7 @@ class Facts:
     late: int = 0
     series: int = 0
     evicted: int = 0
+    refused: int = 0
     proxies: int = 0
     open_by_cause: Mapping[str, int] = field(default_factory=dict)
     conditions: Mapping[str, int] = field(default_factory=dict)  # of the input, on, by kind

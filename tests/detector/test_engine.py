@@ -233,6 +233,32 @@ def test_a_flood_of_names_evicts_the_quiet_and_stays_within_the_limit() -> None:
     assert engine.catalogue.edges.row(Edge(*SHOP)) > 0
 
 
+def test_a_busy_newcomer_gets_its_place_among_a_flood_of_names_and_keeps_it() -> None:
+    engine = Engine(DetectionSettings(max_series=100))
+    cat = engine.catalogue
+    rows = steady(SHOP, range(60), 100_000)
+    for n in range(60):
+        rows += [(n, ("source", f"s{n}-{i}.x", f"d{n}-{i}"), 503, "UF", 1) for i in range(300)]
+    newcomer = ("source", "zebra-v1.zoo", "zoo.zoo.svc.cluster.local")  # the last by name
+    rows += [
+        *steady(newcomer, range(40, 60)),
+        *((n, newcomer, 503, "UF", 9) for n in range(40, 60)),
+    ]
+    for bucket in engine.encode(frame(rows)):
+        engine.judge(bucket, ())
+        if bucket.start >= START + 40 * STEP:
+            assert cat.edges.row(Edge(*newcomer)) > 0
+            assert cat.keys.row(Series(*newcomer, "UF")) > 0
+    assert cat.edges.row(Edge(*SHOP)) > 0
+    assert cat.refused > 0  # most of the others
+    gone = list(cat.gone)
+    assert gone
+    assert {one.source[0] for one in gone} == {"s"}
+    restored = Engine(DetectionSettings(max_series=100))
+    restored.restore(engine.snapshot())
+    assert (list(restored.catalogue.gone), restored.catalogue.refused) == (gone, cat.refused)
+
+
 def test_one_member_alone_does_not_alarm_through_its_aggregate() -> None:
     engine = Engine(DetectionSettings())
     rows = [*steady(SHOP, range(400)), *steady(BANK, range(400))]

@@ -37,11 +37,13 @@ def test_the_least_worthy_leave_and_their_rows_are_wiped_and_used_again() -> Non
         names.worth[row] = float(i)
         rates.failures[row] = 7.0
     assert names.full
-    gone = names.least_worthy(lambda key: key == "series 0")
-    assert [names.key(row) for row in gone.tolist()] == ["series 1"]
+    present = np.zeros(names.capacity)
+    present[names.row("series 1")] = 5.0
+    gone = names.least_worthy(lambda key: key == "series 0", present)
+    assert [names.key(row) for row in gone.tolist()] == ["series 2"]
     names.evict(gone)
     assert names.evicted == 1
-    assert names.row("series 1") == 0
+    assert names.row("series 2") == 0
     assert names.create("new") == gone[0]
     assert rates.failures[gone[0]] == 0.0
 
