@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from detector.configure import digest
 from detector.settings import Settings
 from detector.signatures import offered
 from detector.store.shared import SharedStore
@@ -29,6 +30,7 @@ from detector.web import (
     windows,
 )
 from detector.web.guard import Guard
+from detector.web.meter import Meter
 from detector.web.schema import Described, reference
 from detector.web.state import State
 from detector.web.streams import Streams
@@ -84,7 +86,8 @@ def create_app(store: SharedStore, settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     streams = Streams(store, settings.web.max_streams)
-    state = State(store, settings, offered(settings.signatures), streams)
+    meter = Meter(digest(settings), lambda: streams.open)
+    state = State(store, settings, offered(settings.signatures), streams, meter)
     app.add_middleware(Guard, state=state, refusal=pages.refusal)
     app.state.pushwake = state
     reference(problems.ProblemDocument)

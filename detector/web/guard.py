@@ -10,6 +10,7 @@ from fastapi import Request, Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from detector import clock
 from detector.errors import StoreError
 from detector.web import problems
 from detector.web.access import Gate, changes, check_origin, scope_for
@@ -27,6 +28,11 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 """Of every answer that does not say otherwise."""
+
+METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"})
+NO_ROUTE = "-"
+"""In place of the route's template, of a request that found none or was not let in."""
+STREAM = "/v1/events"
 
 
 class Guard:
@@ -47,6 +53,7 @@ class Guard:
         self._max_body = web.max_body_bytes
         self._rates = Rates(web.rate_per_s, web.burst)
         self._gate = Gate(state.store, web)
+        self._meter = state.meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -54,10 +61,13 @@ class Guard:
             await self._app(scope, receive, send)
             return
         scope["request_id"] = uuid.uuid4().hex[:16]
-        headers = Headers(scope=scope)
+        headers, begun_s = Headers(scope=scope), clock.monotonic_s()
+        status: int | None = None
 
         async def sending(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 out = MutableHeaders(scope=message)
                 out["X-Request-Id"] = scope["request_id"]
                 for name, value in HEADERS.items():
@@ -65,14 +75,34 @@ class Guard:
             await send(message)
 
         try:
+            await self._answer(scope, headers, receive, sending)
+        except Exception:
+            if status is None:
+                await self._refusal(Request(scope), problems.DEFECT)(scope, receive, sending)
+            raise  # to the log
+        finally:
+            self._count_answer(scope, status, clock.monotonic_s() - begun_s)
+
+    async def _answer(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        try:
             await self._admit(scope, headers)
         except ProblemError as problem:
-            await self._refusal(Request(scope), problem)(scope, receive, sending)
+            self._meter.refused(problem.kind)
+            await self._refusal(Request(scope), problem)(scope, receive, send)
         except StoreError as error:
             unavailable = problems.of_store(error)
-            await self._refusal(Request(scope), unavailable)(scope, receive, sending)
+            await self._refusal(Request(scope), unavailable)(scope, receive, send)
         else:
-            await self._app(scope, self._limited(headers, receive), sending)
+            await self._app(scope, self._limited(headers, receive), send)
+
+    def _count_answer(self, scope: Scope, status: int | None, took_s: float) -> None:
+        """Count an answer; a client that left before its head came had none."""
+        route = getattr(scope.get("route"), "path_format", NO_ROUTE)
+        if status is not None:
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            self._meter.answered(method, route, status)
+        if route != STREAM:
+            self._meter.took(route, took_s)
 
     async def _admit(self, scope: Scope, headers: Headers) -> None:
         """Find out who asks.

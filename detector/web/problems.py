@@ -77,8 +77,15 @@ def of_store(error: StoreError) -> ProblemError:
     )
 
 
+DEFECT = ProblemError(
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "defect",
+    "This is a defect of Pushwake; its log says more under the request_id.",
+)
+
+
 def install(app: FastAPI) -> None:
-    """Let every error of the application leave as a problem."""
+    """Let every expected error leave as a problem; the guard answers to the others."""
 
     @app.exception_handler(ProblemError)
     def _problem(request: Request, error: ProblemError) -> Response:
@@ -91,17 +98,6 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> Response:
         return answer(request, _of_http(request, error))
-
-    @app.exception_handler(Exception)
-    def _defect(request: Request, _: Exception) -> Response:
-        return answer(
-            request,
-            ProblemError(
-                HTTPStatus.INTERNAL_SERVER_ERROR,
-                "defect",
-                "This is a defect of Pushwake; its log says more under the request_id.",
-            ),
-        )
 
 
 def answer(request: Request, problem: ProblemError) -> Response:

@@ -10,6 +10,7 @@ from fastapi import Request
 from detector.settings import Settings
 from detector.signatures import Fault
 from detector.store.shared import SharedStore
+from detector.web.meter import Meter
 from detector.web.streams import Streams
 
 
@@ -21,6 +22,7 @@ class State:
     settings: Settings
     faults: Sequence[Fault]  # those that are off among them
     streams: Streams
+    meter: Meter
 
 
 def state_of(request: Request) -> State:

@@ -17,6 +17,7 @@ import yaml
 from detector.live import Status
 from detector.live.metrics import Metrics
 from detector.notify.meter import Meter
+from detector.web.meter import Meter as WebMeter
 from tests.deploy.manifests import DEPLOY, KUBERNETES, ROOT, Document, documents, kubectl, tool
 
 MONITORING = DEPLOY / "monitoring"
@@ -92,13 +93,13 @@ def expressions() -> Iterator[str]:
 
 
 def exposed() -> set[str]:
-    """The names that the metrics pages of worker and notifier can hold."""
+    """The names that the metrics pages of worker, notifier and web process can hold."""
     worker = Metrics(Status(), lambda: datetime(2026, 3, 1, tzinfo=UTC), "hash").registry
     endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
     endings["info"] = ("_info",)
     return {
         family.name + ending
-        for registry in (worker, Meter().registry)
+        for registry in (worker, Meter().registry, WebMeter("hash", lambda: 0).registry)
         for family in registry.collect()
         for ending in endings.get(family.type, ("",))
     }

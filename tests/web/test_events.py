@@ -92,7 +92,8 @@ def test_who_comes_again_hears_first_of_what_was_missed_and_of_nothing_twice(url
         commit(url, Step(incidents=[sample_incident(n)]))
     with speaking(url) as client:
         with following(client, "2.0") as heard:
-            assert (missed := next(heard)).data["id"] == sample_incident(21).id
+            missed = next(heard)
+        assert missed.data["id"] == sample_incident(21).id
         with following(client, missed.id) as heard:
             commit(url, Step(incidents=[sample_incident(22)]))
             assert next(heard).data["id"] == sample_incident(22).id
