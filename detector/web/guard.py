@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable
 from http import HTTPStatus
@@ -33,6 +34,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"}
 NO_ROUTE = "-"
 """In place of the route's template, of a request that found none or was not let in."""
 STREAM = "/v1/events"
+
+log = logging.getLogger("uvicorn.error")
 
 
 class Guard:
@@ -77,9 +80,10 @@ class Guard:
         try:
             await self._answer(scope, headers, receive, sending)
         except Exception:
-            if status is None:
-                await self._refusal(Request(scope), problems.DEFECT)(scope, receive, sending)
-            raise  # to the log
+            if status is not None:
+                raise  # the server breaks off the answer
+            log.exception("A defect; request_id %s", scope["request_id"])
+            await self._refusal(Request(scope), problems.DEFECT)(scope, receive, sending)
         finally:
             self._count_answer(scope, status, clock.monotonic_s() - begun_s)
 

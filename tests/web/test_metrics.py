@@ -24,7 +24,7 @@ def samples(client: httpx.Client) -> dict[tuple[str, ...], float]:
 
 
 def test_requests_are_counted_by_what_they_asked_for_and_never_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"
     fill(url)
@@ -42,7 +42,8 @@ def test_requests_are_counted_by_what_they_asked_for_and_never_by_name(
         client.get("/v1/windows", headers={"Host": "evil.example"})
         failed = client.get("/v1/silences")
         with client.stream("GET", "/v1/events") as answer:
-            next(answer.iter_lines())
+            lines = answer.iter_lines()
+            next(lines)
             found = samples(client)
         text = client.get("/metrics").text
 
@@ -65,6 +66,9 @@ def test_requests_are_counted_by_what_they_asked_for_and_never_by_name(
     assert failed.headers["content-type"] == "application/problem+json"
     assert failed.json()["request_id"] == failed.headers["x-request-id"]
     assert "ZeroDivision" not in failed.text
+    log = capsys.readouterr().err
+    assert failed.headers["x-request-id"] in log
+    assert "ZeroDivision" in log
 
 
 def test_metrics_need_no_store(tmp_path: Path) -> None:
