@@ -22,11 +22,11 @@ from detector.notify import (
     Notifier,
     alive,
     couriers,
-    no_charts,
     ready,
     try_out,
 )
 from detector.probes import Probes
+from detector.recalling import picture
 from detector.settings import Settings
 from detector.store.shared import SharedStore
 
@@ -99,8 +99,14 @@ def _serve(settings: Settings) -> int:
 
 def _work(settings: Settings, stop: Event) -> None:
     meter, lease_s = Meter(), settings.store.lease_s
-    desk = Desk(SharedStore(settings.store), lease_s, clock.now)
-    running = couriers(settings, desk, meter, charts=no_charts, now=clock.now)
+    store = SharedStore(settings.store)
+    desk = Desk(store, lease_s, clock.now)
+
+    def chart(incident_id: str) -> bytes | None:
+        with store.reading() as connection:
+            return picture(connection, incident_id, settings.detection.bucket_s)
+
+    running = couriers(settings, desk, meter, charts=chart, now=clock.now)
     health = Health(couriers=running)
     kept = timedelta(days=settings.notify.kept_days)
     told = settings.notify

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from detector.notify.channels import couriers
-from detector.notify.chat_line import no_charts
 from detector.notify.desk import Desk
 from detector.notify.health import Health, alive, ready
 from detector.notify.meter import Meter
@@ -18,7 +17,6 @@ __all__ = [
     "Trial",
     "alive",
     "couriers",
-    "no_charts",
     "ready",
     "try_out",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
@@ -31,13 +32,10 @@ _REPEATED: dict[str, What] = {
     "thread": "thread",
 }
 
+log = logging.getLogger("pushwake.notify")
+
 Charts = Callable[[str], bytes | None]
 """The picture of an incident's errors; None when there is none."""
-
-
-def no_charts(incident_id: str) -> bytes | None:
-    """Where nothing is drawn."""
-    return None
 
 
 class ChatLine:
@@ -146,7 +144,9 @@ class ChatLine:
             notices = deliveries.notices_in(connection, self._name, action.key)
         outcome = self._send(action, notices, again)
         if action.what == "picture" and outcome.answer != "wait":
-            self._meter.result(self._name, "sent" if outcome.answer == "sent" else "no picture")
+            if outcome.answer != "sent":
+                self._meter.result(self._name, "no picture")
+                log.warning("%s: no picture: %s", self._name, outcome.detail)
             self._arrived(action.key, (), {"picture": action.gist})
             return Outcome("sent", outcome.detail)
         self._record(action, notices, outcome)
@@ -155,11 +155,7 @@ class ChatLine:
     def _send(self, action: Action, notices: list[Notice], again: bool) -> Outcome:
         sent = action.sent or Sent(key=action.key)
         if action.what == "picture":
-            image = self._charts(action.key)
-            title = "Errors against what the baselines expect"
-            if image is None:
-                return Outcome("sent", "nothing to draw")
-            return self._chat.picture(sent.ref, sent.place, image, title)
+            return self._picture(sent, notices[0])
         if action.what == "thread":
             aloud = bool(sent.thread) and "/critical/" in action.gist
             aloud = aloud and "/critical/" not in sent.thread
@@ -171,6 +167,17 @@ class ChatLine:
         if again:
             message = wording.noted(message, AGAIN)
         return self._chat.post(message, _mark(action))
+
+    def _picture(self, sent: Sent, notice: Notice) -> Outcome:
+        """Send the chart; whatever keeps it from being drawn keeps nothing else from being told."""
+        try:
+            image = self._charts(notice.document.id)
+        except Exception as error:
+            log.warning("%s: the chart cannot be drawn", self._name, exc_info=True)
+            return Outcome("failed", f"the chart cannot be drawn ({type(error).__name__})")
+        if image is None:
+            return Outcome("sent", "nothing to draw")
+        return self._chat.picture(sent.ref, sent.place, image, wording.caption(notice.document))
 
     def _message(self, action: Action, notices: list[Notice]) -> Message:
         if action.storm:

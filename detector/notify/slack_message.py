@@ -111,6 +111,13 @@ def title(incident: IncidentDocument) -> str:
     return f"{incident.severity.capitalize()}, {status}: {what} on {some(hit, 2) or 'the mesh'}"
 
 
+def caption(incident: IncidentDocument) -> str:
+    """Title of the chart in the thread, which is also read to those who cannot see it."""
+    hit = some([wording.service(host) for host in incident.services], 2) or "the mesh"
+    errors = f"{count(incident.observed.errors)} of {count(incident.observed.requests)} failed"
+    return f"Errors on {hit} over time against the expected band: {errors}"
+
+
 def _finished(
     body: list[Block], incident: IncidentDocument, verdict: str, base_url: str
 ) -> Message:

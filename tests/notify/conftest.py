@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from detector import clock
-from detector.notify import Desk, Health, Meter, Notifier, couriers, no_charts
+from detector.notify import Desk, Health, Meter, Notifier, couriers
 from detector.settings import ChannelSettings, NotifySettings, Settings, StoreSettings, WebSettings
 from detector.store import Step, Store
 from detector.store.shared import SharedStore
@@ -40,6 +40,7 @@ class World:
         self.folder = folder
         self.slack = slack
         self.notify = NotifySettings(pause_s=0, backoff_s=0.05, backoff_max_s=0.2, timeout_s=2)
+        self.charts: Callable[[str], bytes | None] = lambda _: None
         self.secret("hook", slack.hook)
         self.secret("token", TOKEN)
         with Store.open(self.url):
@@ -79,7 +80,7 @@ class World:
         settings = self.settings(**channels)
         desk = Desk(SharedStore(settings.store), settings.store.lease_s, clock.now)
         meter = Meter()
-        running = couriers(settings, desk, meter, charts=no_charts, now=clock.now)
+        running = couriers(settings, desk, meter, charts=self.charts, now=clock.now)
         health, stop = Health(couriers=running), Event()
         process = Notifier(
             desk, running, lease_s=5, kept=timedelta(days=30), health=health, now=clock.now

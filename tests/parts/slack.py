@@ -34,7 +34,7 @@ class Call:
     """A request as it arrived."""
 
     at: float
-    method: str  # chat.postMessage, ..., or "webhook"
+    method: str  # chat.postMessage, ..., "upload" or "webhook"
     told: dict[str, Any]
     status: int = 0
 
@@ -47,6 +47,7 @@ class FakeSlack:
     calls: list[Call] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
     files: list[dict[str, Any]] = field(default_factory=list)
+    uploads: list[bytes] = field(default_factory=list)
     fault: Callable[[Call], Fault | None] = lambda _: None
     taken: threading.Event = field(default_factory=threading.Event)
     heard: threading.Event = field(default_factory=threading.Event)
@@ -76,6 +77,9 @@ class FakeSlack:
                     return 400, problem
                 self._add(call.told)
                 return 200, "ok"
+            if call.method == "upload":
+                self.uploads.append(call.told["bytes"])
+                return 200, f"OK - {len(call.told['bytes'])}"
             return 200, self._methods()[call.method](call.told)
 
     def _methods(self) -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
@@ -154,9 +158,6 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         call = self._call(body)
-        if call is None:
-            self._reply(200, "OK - 1")
-            return
         self.slack.calls.append(call)
         self.slack.heard.set()
         fault = self.slack.fault(call)
@@ -174,9 +175,9 @@ class _Handler(BaseHTTPRequestHandler):
         call.status = status
         self._reply(status, answer if isinstance(answer, str) else json.dumps(answer))
 
-    def _call(self, body: bytes) -> Call | None:
+    def _call(self, body: bytes) -> Call:
         if self.path.startswith("/upload/"):
-            return None
+            return Call(time.monotonic(), "upload", {"bytes": body})
         if self.path == HOOK:
             return Call(time.monotonic(), "webhook", json.loads(body))
         assert self.headers["Authorization"] == f"Bearer {TOKEN}"

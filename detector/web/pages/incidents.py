@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from detector.recalling import incident_of
 from detector.store.incident_index import Place, find_incidents
 from detector.web import cursors
 from detector.web.incidents import IncidentQuery, wanted
 from detector.web.pages.forms import read_form
 from detector.web.pages.html import PageRoute, page
 from detector.web.pages.pulse import take_pulse
-from detector.web.pages.restored import incident_of
 from detector.web.state import state_of
 
 router = APIRouter(route_class=PageRoute)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
+from detector.recalling import incident_of
 from detector.report import charts, phrases
 from detector.report.chartdata import Span
 from detector.report.incident_view import ChartView
@@ -17,7 +18,6 @@ from detector.store.window_rows import find_windows, one_window
 from detector.types import Incident, Status, Window
 from detector.web.pages.comparing import Reconciliation, told_of
 from detector.web.pages.pulse import Pulse, take_pulse
-from detector.web.pages.restored import incident_of
 
 LIVE: tuple[Status, ...] = ("open", "worsening", "recovering")
 SHOWN = 20  # live incidents

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from msgspec import Meta
 
+from detector.recalling import incident_of
 from detector.store.impact import service_costs, window_costs
 from detector.store.incident_index import Wanted, count_incidents, find_incidents
 from detector.store.window_rows import windows_by_id
@@ -14,7 +15,6 @@ from detector.web.pages.comparing import Reconciliation
 from detector.web.pages.forms import read_form
 from detector.web.pages.html import PageRoute, page
 from detector.web.pages.pulse import take_pulse
-from detector.web.pages.restored import incident_of
 from detector.web.parameters import Query
 from detector.web.state import state_of
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from detector.recalling import incident_of
 from detector.reconciliation import window_of
 from detector.store.impact import costs_of
 from detector.store.incident_index import Wanted, find_incidents
@@ -16,7 +17,6 @@ from detector.web.pages.comparing import CHANGES, compared, cost, sentence, told
 from detector.web.pages.forms import read_form
 from detector.web.pages.html import PageRoute, page
 from detector.web.pages.pulse import take_pulse
-from detector.web.pages.restored import incident_of
 from detector.web.problems import not_found
 from detector.web.state import state_of
 from detector.web.windows import WindowQuery
