@@ -23,6 +23,8 @@ AT_LEAST = 20
 SHOWN = 10
 """Pods with a condition each; more of them are one condition of the whole mesh."""
 
+_NOBODY: Mapping[Partition, float] = {}
+
 log = logging.getLogger("pushwake.data")
 
 
@@ -89,12 +91,24 @@ class Health:
         if at_end:
             self._clocks.hear(newest, self._now())
 
-    def look(self, readings: Mapping[Partition, Reading]) -> None:
-        """See what is wrong, if it is time to."""
+    def look(
+        self, readings: Mapping[Partition, Reading], away: Mapping[Partition, float] = _NOBODY
+    ) -> None:
+        """See what is wrong, if it is time to.
+
+        Args:
+            readings: how reading each partition stands.
+            away: partitions that judging does not wait for any more, and since how many seconds.
+        """
         if self._monotonic_s() - self._looked_s < LOOK_S:
             return
         self._looked_s = self._monotonic_s()
         self._look_for_silence(readings)
+        for (topic, number), missed_s in away.items():
+            name = f"{topic}[{number}]"
+            text = f"partition {name} could not be read for {_span(missed_s)} while others could; "
+            text += "judging goes on without it, and what it holds will come too late"
+            self._see("silent", name, text, "Look at the broker that leads it")
         self._look_at_counts()
         self._look_at_clocks()
         self._look_at_lag()

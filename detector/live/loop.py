@@ -9,6 +9,7 @@ from threading import Event
 from typing import Protocol
 
 from detector import clock
+from detector.live.absence import Absences
 from detector.live.facts import facts_of
 from detector.live.health import Health
 from detector.live.metrics import Metrics
@@ -126,6 +127,7 @@ class Live:
         self._now = now
         self._marks = Watermarks()
         record.keep("watermarks", self._marks)
+        self._absences = Absences(clock.monotonic_s)
         self._health = Health(worker, status, settings.run.ready_behind_s, now=now)
         self._judged = NEVER
         self._closing = timedelta(seconds=worker.bucket_s + settings.detection.lateness_s)
@@ -158,7 +160,9 @@ class Live:
         batch = self._source.poll()
         if batch is not None:
             self._take(batch)
-        watermark = self._marks.value(self._readings(), self._closing)
+        readings = self._readings()
+        self._absences.look(readings)
+        watermark = self._marks.value(self._served(readings), self._closing)
         if watermark is not None and watermark > self._judged:
             self._record.tell = self._is_present_time()
             self._worker.advance(watermark)
@@ -166,7 +170,7 @@ class Live:
             self._is_news = True
         self._look()
         waited = clock.monotonic_s() - self._committed_s
-        self._health.look(self._readings())
+        self._health.look(readings, self._absences.away)
         is_news = self._since_commit or self._is_news or self._health.is_news
         if waited >= self._commit_s and is_news:
             self._commit()
@@ -210,6 +214,11 @@ class Live:
             for one in self._source.partitions
         }
 
+    def _served(self, readings: Mapping[Partition, Reading]) -> dict[Partition, Reading]:
+        """Without the partitions whose brokers are away for long: what they hold will be late."""
+        away = self._absences.away
+        return {one: reading for one, reading in readings.items() if one not in away}
+
     def _look(self) -> None:
         """Keep the status up, and notice when the present is reached."""
         status = self._status
@@ -228,7 +237,7 @@ class Live:
 
     def _is_present(self) -> bool:
         """Whether all that the topics hold has been read."""
-        readings = self._readings()
+        readings = self._served(self._readings())
         return bool(readings) and all(reading.caught_up for reading in readings.values())
 
     def _commit(self) -> None:

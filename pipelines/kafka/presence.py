@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from kafka import KafkaConsumer, TopicPartition, errors
 
@@ -22,7 +22,7 @@ class Presence:
     def __init__(self, monotonic_s: Callable[[], float]) -> None:
         self._monotonic_s = monotonic_s
         self._asked_s = monotonic_s()
-        self._unsure: set[TopicPartition] = set()
+        self._unsure: dict[TopicPartition, None] = {}  # in the order of being asked
 
     def is_sure(self, partition: TopicPartition) -> bool:
         """Whether what the client knows of the end of a partition can be trusted."""
@@ -30,7 +30,7 @@ class Presence:
 
     def heard(self, partition: TopicPartition) -> None:
         """Note that a partition gave records."""
-        self._unsure.discard(partition)
+        self._unsure.pop(partition, None)
 
     def ask(self, consumer: KafkaConsumer, silences: Mapping[TopicPartition, float]) -> None:
         """Ask now and then for the ends of the partitions that are silent.
@@ -44,14 +44,23 @@ class Presence:
         if not silent or now - self._asked_s < ASK_S:
             return
         self._asked_s = now
+        sure = [one for one in silent if one not in self._unsure]
+        unsure = [one for one in self._unsure if one in silences]
+        if self._answers(consumer, sure) and unsure:
+            # one without a leader spoils the answer for all that are asked for with it
+            self._answers(consumer, unsure[: max(1, len(unsure) // 2)])
+
+    def _answers(self, consumer: KafkaConsumer, partitions: Sequence[TopicPartition]) -> bool:
+        """Ask for some; whether there was an answer."""
+        for one in partitions:
+            self._unsure.pop(one, None)
         try:
-            ends = consumer.end_offsets(silent, timeout_ms=_WAIT_MS)
+            ends = consumer.end_offsets(partitions, timeout_ms=_WAIT_MS) if partitions else {}
         except (errors.KafkaTimeoutError, errors.RetriableError):
-            self._unsure.update(silent)
-            return
-        for one in silent:
+            self._unsure.update(dict.fromkeys(partitions))
+            return False
+        for one in partitions:
             reached = consumer.position(one, timeout_ms=0)
             if reached is None or reached < ends[one]:
-                self._unsure.add(one)
-            else:
-                self._unsure.discard(one)
+                self._unsure[one] = None
+        return True
