@@ -10,7 +10,7 @@ import msgspec
 from fastapi import Request, Response
 from fastapi.routing import APIRouter
 
-from detector.web import parameters
+from detector.web import parameters, schema
 from detector.web.problems import MEDIA_TYPE
 from detector.web.schema import reference
 
@@ -90,13 +90,13 @@ def described(
     if answer is not None:
         content: dict[str, Any] = {"schema": reference(answer)}
         if example is not None:
-            content["example"] = msgspec.to_builtins(example)
+            content["example"] = schema.example(example)
         good["content"] = {media_type: content}
     extra: dict[str, Any] = {"parameters": [*parameters.documented(query), *headers]}
     if body is not None:
         taken: dict[str, Any] = {"schema": reference(body)}
         if body_example is not None:
-            taken["example"] = msgspec.to_builtins(body_example)
+            taken["example"] = schema.example(body_example)
         extra["requestBody"] = {"required": body_needed, "content": {JSON: taken}}
     return {
         "status_code": status,
