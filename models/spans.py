@@ -5,13 +5,14 @@ For spans of ``SPANS`` buckets this keeps, per row, the sliding sums of observed
 ``S1 = sum (Y-M)^2``, ``S2 = sum M``, ``S3 = sum M^2``. With ``r = max(0, S1 - S2)`` the variance of
 Y is::
 
-    M + w0 M + w1 0.15 M^2 + r (M / (2 S2) + M^2 / (2 S3)) + M^2 u
+    M + w0 f M + w1 0.15 M^2 + r (M / (2 S2) + M^2 / (2 S3)) + M^2 u
     w0 = 1 / (1 + S2 / 10),   w1 = max(w0, 1 / (1 + n / 10)),   n = S2^2 / S3
 
-a clumping term that grows like M, a wandering of the rate that grows like M^2, and the
-uncertainty ``u`` of the rate itself. The priors ``w0`` and ``w1`` fade with evidence: that of
-clumps with the errors seen, that of wandering with the number ``n`` of spans seen, since a busy
-row shows thousands of errors before it has shown how its rate wanders.
+a clumping term that grows like M (``f`` is what the row's kin shows: `models.clumps`), a wandering
+of the rate that grows like M^2, and the uncertainty ``u`` of the rate itself. The priors ``w0`` and
+``w1`` fade with evidence: that of clumps with the errors seen, that of wandering with the number
+``n`` of spans seen, since a busy row shows thousands of errors before it has shown how its rate
+wanders.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Spans(Columns):
         half_life: Buckets after which a past deviation weighs half.
     """
 
-    columns = ("errors", "expected", "recent", "awaited", "deviation", "mean", "square")
+    columns = ("errors", "expected", "recent", "awaited", "deviation", "mean", "square", "clump")
 
     def __init__(self, half_life: float) -> None:
         self._half_life = half_life
@@ -47,6 +48,7 @@ class Spans(Columns):
         self.deviation: Floats = np.zeros((len(SPANS), 0))  # S1
         self.mean: Floats = np.zeros((len(SPANS), 0))  # S2
         self.square: Floats = np.zeros((len(SPANS), 0))  # S3
+        self.clump: Floats = np.zeros((len(SPANS), 0))  # f
 
     def advance(self, errors: Floats, expected: Floats) -> None:
         """Take in one bucket of observed and expected errors of every row."""
@@ -105,7 +107,7 @@ class Spans(Columns):
         wild += expected**2 / (2.0 * np.maximum(square, 1e-12))
         return np.asarray(
             expected
-            + clumped * expected
+            + clumped * self.clump[:, rows] * expected
             + wandering * 0.15 * expected**2
             + excess * np.where(mean > 0, wild, 0.0)
             + expected**2 * uncertainty

@@ -29,6 +29,7 @@ from detector.engine.series import (
 from detector.types import Series
 from models.bank import Bank
 from models.calibration import Peaks
+from models.clumps import Clumps
 from models.contract import Columns, Flags, Floats, Ints
 from models.exposure import Exposure
 from models.rates import Rates
@@ -82,6 +83,7 @@ class Catalogue:
         self.volumes = Volumes()
         self.rates = Rates(half_life)
         self.spans = Spans(day)
+        self.clumps = Clumps(day)
         self.peaks = Peaks(7 * day, quiet)
         self.ties = Ties()
         self.edges: Bank[Edge] = Bank([self.exposure, self.volumes], limit)
@@ -188,6 +190,7 @@ class Catalogue:
         self.ties.client[row] = key.signal in CLIENT_SIGNALS or key.destination == UNKNOWN
         self.ties.control[row] = key.signal in CONTROL_SIGNALS
         self.peaks.begin(row, born, self.tails[group])
+        self.spans.clump[:, row] = self.clumps.factors(np.array([group]))[:, 0]
 
     def _new_group(self, key: Series, level: int) -> int:
         if self.priors.size >= MAX_GROUPS:

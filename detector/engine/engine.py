@@ -173,6 +173,7 @@ class Engine:
         live = np.array([row for row, edge in enumerate(cat.edges.keys) if edge is not None])
         leaf = np.where(cat.ties.edge > 0, cat.ties.group, 0)
         cat.priors = cat.rates.pool(leaf, cat.domain, cat.exposure.volume[live])
+        cat.spans.clump[:] = cat.clumps.factors(cat.ties.group)
         watched = float((index - cat.exposure.born[live]).sum()) / week
         silent = np.array([watched] * cat.priors.size)
         silent[list(cat.upper_groups)] = 0.0
@@ -208,6 +209,7 @@ class Engine:
             "edges": cat.edges,
             "rates": cat.rates,
             "spans": cat.spans,
+            "clumps": cat.clumps,
             "peaks": cat.peaks,
             "ties": cat.ties,
             "keys": cat.keys,

@@ -78,6 +78,9 @@ class Guard:
         calm[rows] = np.minimum(calm[rows], expected + 2.0 * np.sqrt(expected + 0.05))
         cat.rates.learn(calm, requests, held)
         cat.spans.learn(scores.variance, scores.rows, held)
+        known = (cat.ties.group > 0) & ~held
+        spans = cat.spans
+        cat.clumps.learn(spans.recent, spans.awaited, spans.at, cat.ties.group, known)
         cat.peaks.learn(scores.rows, np.where(scores.fresh, scores.surprise, 0.0), now)
         if now % self._minute == 0:
             self._review(held, now)

@@ -16,7 +16,7 @@ from models.contract import State
 if TYPE_CHECKING:
     from detector.engine.engine import Engine
 
-VERSION = 3
+VERSION = 4
 _MAX_BYTES = 1 << 32  # a snapshot that claims more is damaged
 
 

@@ -274,3 +274,27 @@ def test_a_few_errors_a_minute_are_found_where_there_were_none_for_a_day() -> No
     found = alarms(judge(Engine(DetectionSettings()), rows))
     assert found
     assert found[0].time <= START + (busy + 45) * STEP
+
+
+def clumped(flags: str, clump: float, seed: int = 1, edges: int = 16) -> list[Row]:
+    """Two hours in which all edges but the last show a signal now and then, in clumps."""
+    rng = np.random.default_rng(seed)
+    rows: list[Row] = []
+    for i in range(edges):
+        edge = ("source", f"app-{i}-v1.shop", f"svc-{i}.shop.svc.cluster.local")
+        rows += steady(edge, range(720))
+        failing = np.flatnonzero(rng.random(720) < 0.02 * (i < edges - 1)).tolist()
+        rows += [(n, edge, 503, flags, int(rng.geometric(1.0 / clump))) for n in failing]
+    return sorted(rows)
+
+
+def test_an_edge_that_never_showed_a_signal_borrows_the_clumps_of_those_that_did() -> None:
+    last = ("source", "app-15-v1.shop", "svc-15.shop.svc.cluster.local")
+    found = []
+    for clump in (1.0, 12.0):
+        engine = Engine(DetectionSettings())
+        judge(engine, clumped("UF", clump))
+        verdicts = judge(engine, [*steady(last, range(720, 721)), (720, last, 503, "UF", 30)])
+        found.append(max((one.surprise for one in alarms(verdicts)), default=0.0))
+    assert found[0] > 3.0  # thirty where errors come singly
+    assert found[1] == 0.0  # thirty where they come by the dozen

@@ -10,6 +10,7 @@ from models.spans import DEPTH, SPANS, Spans
 def spans(rows: int = 1) -> Spans:
     table = Spans(8640.0)
     table.grow(rows + 1)
+    table.clump[:] = 1.0
     return table
 
 
