@@ -4,7 +4,7 @@
 
 A page is to be there within 200 ms of the server's time. Measured over HTTP on loopback, one
 request at a time, beside nothing else; the first request of each page, which compiles its
-template, is told apart.
+template and draws its charts, is told apart.
 """
 
 from __future__ import annotations

@@ -152,14 +152,15 @@ def service_costs(
     incidents, shares = tables.incidents, incident_shares
     excess = sa.func.sum(_excess())
     live = sa.func.sum(sa.case((incidents.c.status != "resolved", 1), else_=0))
+    # An expression keeps SQLite from walking the index on the name for the sake of the grouping,
+    # which looks up every row by itself: 151 ms in place of 82 ms for 25,000 shares.
+    name = shares.c.service.concat(sa.literal_column("''"))
     query = (
-        sa.select(
-            shares.c.service, excess, sa.func.count(), live, sa.func.max(incidents.c.started_at)
-        )
+        sa.select(name, excess, sa.func.count(), live, sa.func.max(incidents.c.started_at))
         .join(incidents, incidents.c.id == shares.c.incident_id)
         .where(shares.c.service != "*")
-        .group_by(shares.c.service)
-        .order_by(live.desc(), excess.desc(), shares.c.service)
+        .group_by(name)
+        .order_by(live.desc(), excess.desc(), name)
         .limit(limit)
     )
     if services is not None:

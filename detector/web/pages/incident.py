@@ -7,12 +7,13 @@ from fastapi import APIRouter, Request, Response
 from detector import clock, recalling
 from detector.documents import IncidentDocument
 from detector.recalling import recall
-from detector.report.incident_view import view
+from detector.report.incident_view import IncidentView, view
 from detector.report.theme import Theme
-from detector.store.impact import shares_of
+from detector.store.impact import details_of, shares_of
 from detector.store.incident_index import one_incident
 from detector.store.outbox import entries_of
 from detector.store.shared import Connection
+from detector.web.pages.drawn import Drawn
 from detector.web.pages.html import PageRoute, page
 from detector.web.pages.pairs import version_pairs
 from detector.web.pages.pulse import take_pulse
@@ -25,6 +26,8 @@ router = APIRouter(route_class=PageRoute)
 ENTRIES = 60  # of the timeline
 SERVICES = 12  # in the table of those affected
 
+_views: Drawn[IncidentView] = Drawn(64)
+
 
 @router.get("/incidents/{incident_id}")
 def incident(request: Request, incident_id: str) -> Response:
@@ -33,6 +36,7 @@ def incident(request: Request, incident_id: str) -> Response:
     with state.store.reading() as connection:
         document = _known(connection, incident_id)
         detail, windows = recall(connection, document)
+        counts = details_of(connection, incident_id)
         people = said_of(request, connection, document, clock.now())
         entries = entries_of(connection, incident_id)
         shares = [item for item in shares_of(connection, incident_id).items() if item[0] != "*"]
@@ -40,13 +44,14 @@ def incident(request: Request, incident_id: str) -> Response:
     found = detail.incident
     if not state.settings.web.exemplars:
         found.exemplars = []
-    window = found.attribution.window
+    window, bucket_s = found.attribution.window, state.settings.detection.bucket_s
+    facts = (document, counts, windows, found.exemplars, bucket_s)
     return page(
         request,
         "incident",
         pulse=pulse,
         incident=found,
-        view=view(detail, windows, state.settings.detection.bucket_s),
+        view=_views.get(facts, lambda: view(detail, windows, bucket_s)),
         window=window,
         shares=shares[:SERVICES],
         more_shares=max(0, len(shares) - SERVICES),

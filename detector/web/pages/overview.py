@@ -10,6 +10,7 @@ from typing import TypeVar
 from detector.recalling import incident_of
 from detector.report import charts, phrases
 from detector.report.chartdata import Span
+from detector.report.charts import Drawing
 from detector.report.incident_view import ChartView
 from detector.settings import Settings
 from detector.store.incident_index import Told, Wanted, count_incidents, find_incidents
@@ -17,6 +18,7 @@ from detector.store.shared import Connection
 from detector.store.window_rows import find_windows, one_window
 from detector.types import Incident, Status, Window
 from detector.web.pages.comparing import Reconciliation, told_of
+from detector.web.pages.drawn import Drawn
 from detector.web.pages.pulse import Pulse, take_pulse
 
 LIVE: tuple[Status, ...] = ("open", "worsening", "recovering")
@@ -26,6 +28,8 @@ GOING = 4  # reconciliations under way
 DRAWN = 100  # incidents and windows in the chart
 PERIODS = tuple(timedelta(minutes=n) for n in (10, 60, 360, 1_440))
 """Lengths that the chart may have: the shortest that holds what happened last."""
+
+_timelines: Drawn[Drawing] = Drawn(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +91,10 @@ def _timeline(connection: Connection, pulse: Pulse) -> tuple[ChartView | None, s
     starts = [one.document.started_at for one in found] + [one.started_at for one in windows]
     length = _period(end - max(starts))
     span = Span(max(end - length, pulse.since or end - length), end, 10)
-    drawn = charts.timeline(
-        [_clipped(one, span) for one in map(_restored, found) if _reaches(one, span)],
-        [_clipped(one, span) for one in windows if _reaches(one, span)],
-        span,
-    )
+    bars = [_clipped(one, span) for one in map(_restored, found) if _reaches(one, span)]
+    shades = [_clipped(one, span) for one in windows if _reaches(one, span)]
+    facts = (bars, shades, span)
+    drawn = _timelines.get(facts, lambda: charts.timeline(bars, shades, span))
     view = ChartView(drawn.title, drawn.spec, "", None)
     return view, f"The last {phrases.duration(span.end - span.start)}"
 

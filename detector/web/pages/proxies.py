@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from msgspec import Meta
 
-from detector.reconciliation import IstiodRow, ProxyRow, Stale, newest_version, stale
+from detector.reconciliation import ProxyRow, Stale, newest_version, stale
 from detector.report.phrases import clean
 from detector.store.ledger_rows import read_istiods, read_proxies, read_proxy
 from detector.web import cursors
@@ -65,7 +65,8 @@ def proxies(request: Request) -> Response:
         pulse = take_pulse(connection, state.settings)
         istiods = read_istiods(connection)
         found = read_proxies(connection, search=query.q, version=query.version, istiod=query.istiod)
-    told = [_told(one, istiods, pulse.as_of) for one in found]
+    newest = newest_version(istiods)
+    told = [_told(one, newest, pulse.as_of) for one in found]
     late = sum(one.stale is not None for one in told)
     if query.stale:
         told = [one for one in told if one.stale is not None]
@@ -83,7 +84,7 @@ def proxies(request: Request) -> Response:
         count=len(told),
         versions=_versions(found),
         late=late,
-        newest=newest_version(istiods),
+        newest=newest,
         istiods=istiods,
         older=older,
         first=query.page_token is None,
@@ -106,14 +107,13 @@ def proxy(request: Request, name: str) -> Response:
         request,
         "proxy",
         pulse=pulse,
-        told=_told(found, istiods, pulse.as_of),
+        told=_told(found, newest_version(istiods), pulse.as_of),
         kinds=[(kind, found.pushed.get(kind), found.acked.get(kind)) for kind in kinds],
         newest=newest_version(istiods),
     )
 
 
-def _told(one: ProxyRow, istiods: Sequence[IstiodRow], now: datetime) -> Told:
-    newest = newest_version(istiods)
+def _told(one: ProxyRow, newest: str | None, now: datetime) -> Told:
     old = newest is not None and one.version not in {None, newest}
     return Told(one, stale(one, now), old)
 

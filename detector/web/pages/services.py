@@ -20,7 +20,7 @@ from detector.web.state import state_of
 
 router = APIRouter(route_class=PageRoute)
 
-LISTED = 200  # services
+LISTED = 100  # services
 INCIDENTS = 20  # of one service
 WINDOWS = 12  # that cost one service most
 
