@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from detector import clock
 from detector.errors import InputError, PushwakeError
-from detector.live.kafka import connection_of
+from detector.live.kafka import connection_of, topics_of
 from detector.settings import Settings
 from detector.store.inspection import inspect
 from detector.worker import Worker
-from pipelines.kafka import Topics, survey
+from pipelines.kafka import survey
 from pipelines.source import SourceError
 
 
@@ -52,7 +52,7 @@ def _topics(settings: Settings) -> str:
     kafka = settings.kafka
     found = survey(
         connection_of(kafka),
-        Topics(kafka.topics),
+        topics_of(settings),
         kafka.dead_letter_topic,
         timeout_s=kafka.timeout_s,
     )

@@ -23,6 +23,7 @@ from detector.commands import (
     poll,
     proxies,
     replay,
+    rollup,
     run,
     series,
     serve,
@@ -35,7 +36,7 @@ from detector.errors import PushwakeError
 from detector.secrecy import veiled
 
 _COMMANDS = (
-    run, serve, notify, learn, replay, demo, explain, mark,
+    run, rollup, serve, notify, learn, replay, demo, explain, mark,
     poll, proxies, series, signatures, token, traffic, lists,
 )  # fmt: skip
 

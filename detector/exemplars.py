@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -25,10 +25,16 @@ MAX_KINDS = 20_000
 """Kinds remembered at the most, the oldest forgotten first: some 60,000 short lines, 20 MB."""
 
 
-class _Kind(NamedTuple):
+class Kind(NamedTuple):
+    """One kind of error in one slot of time."""
+
     slot: datetime
     signal: str
     host: str  # of the upstream cluster, else the authority without port; "" when neither
+
+
+Lines = list[tuple[datetime, str]]
+"""Times and redacted lines, the earliest first."""
 
 
 class ExemplarLog:
@@ -42,7 +48,7 @@ class ExemplarLog:
     def __init__(self, settings: RedactionSettings, formats: Sequence[AccessFormat] = ()) -> None:
         self._settings = settings
         self._formats = formats
-        self._lines: dict[_Kind, list[tuple[datetime, str]]] = {}
+        self._lines: dict[Kind, Lines] = {}
 
     def add(self, batch: Batch, access: pl.DataFrame) -> None:
         """Look at the errors among a batch's access log entries.
@@ -52,14 +58,23 @@ class ExemplarLog:
             access: what became of them, `pipelines.schema.ACCESS`.
         """
         for row in _first_errors(access).iter_rows(named=True):
-            kind = _Kind(row["slot"], row["signal"], row["host"] or "")
+            kind = Kind(row["slot"], row["signal"], row["host"] or "")
             kept = self._lines.setdefault(kind, [])
             if len(kept) == PER_KIND and row["time"] >= kept[-1][0]:
                 continue
             value = batch.values[row["ordinal"]]
             line = None if value is None else self._line(value, batch, row)
-            if line is not None and (row["time"], line) not in kept:
-                self._lines[kind] = sorted([*kept, (row["time"], line)])[:PER_KIND]
+            if line is not None:
+                self._keep(kind, [(row["time"], line)])
+
+    def merge(self, lines: Iterable[tuple[Kind, Lines]]) -> None:
+        """Take in what another log has, see `kept`."""
+        for kind, some in lines:
+            self._keep(kind, some)
+
+    def kept(self) -> list[tuple[Kind, Lines]]:
+        """Everything, for another log to take in."""
+        return list(self._lines.items())
 
     def forget(self, now: datetime, retention: timedelta) -> None:
         """Drop what is older than the retention, and the oldest beyond the bound."""
@@ -87,12 +102,15 @@ class ExemplarLog:
 
     def snapshot(self) -> bytes:
         """Everything kept, to be stored."""
-        return msgspec.msgpack.encode(list(self._lines.items()))
+        return msgspec.msgpack.encode(self.kept())
 
     def restore(self, state: bytes) -> None:
         """Go on from a snapshot."""
-        kept = msgspec.msgpack.decode(state, type=list[tuple[_Kind, list[tuple[datetime, str]]]])
-        self._lines = dict(kept)
+        self._lines = dict(msgspec.msgpack.decode(state, type=list[tuple[Kind, Lines]]))
+
+    def _keep(self, kind: Kind, lines: Lines) -> None:
+        """The earliest of what is kept and of ``lines``, each once."""
+        self._lines[kind] = sorted({*self._lines.get(kind, ()), *lines})[:PER_KIND]
 
     def _line(self, value: bytes, batch: Batch, row: dict[str, object]) -> str | None:
         for record in peel(value):

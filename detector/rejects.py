@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 import polars as pl
 
 from pipelines import schema
@@ -13,6 +16,22 @@ MAX_REASONS = 100
 """Reasons are short stable codes, some twenty of them; more than this would be a defect."""
 
 _SHOWN = 60
+
+
+class Place(NamedTuple):
+    """A record that fits nothing."""
+
+    topic: str
+    offset: int
+    reason: str
+    sample: str
+
+
+def places(batch: Batch, rejects: pl.DataFrame) -> list[Place]:
+    """The first of each reason in a batch, of `pipelines.schema.REJECTS`."""
+    first = rejects.group_by("reason", maintain_order=True).head(PER_REASON)
+    rows = first.select("ordinal", "reason", "sample").iter_rows()
+    return [Place(batch.topic, batch.offset(ordinal), *told) for ordinal, *told in rows]
 
 
 class RejectLog:
@@ -30,9 +49,12 @@ class RejectLog:
     def add(self, batch: Batch, rejects: pl.DataFrame) -> None:
         """Look at what was not understood in a batch, `pipelines.schema.REJECTS`."""
         self.newest = rejects
-        for row in rejects.group_by("reason", maintain_order=True).head(PER_REASON).to_dicts():
-            line = batch.offset(row["ordinal"]) + 1
-            self.note(row["reason"], FileProblem(batch.topic, _shown(row["sample"]), line))
+        self.merge(places(batch, rejects))
+
+    def merge(self, places: Iterable[Place]) -> None:
+        """Take in what other readers did not understand."""
+        for topic, offset, reason, sample in places:
+            self.note(reason, FileProblem(topic, _shown(sample), offset + 1))
 
     def note(self, reason: str, place: FileProblem) -> None:
         """Remember one place, unless there are enough of its reason."""

@@ -18,6 +18,21 @@ MAX_PODS = 200_000
 """Pods remembered; beyond it all are forgotten and told anew, which changes nothing."""
 
 
+def writers(access: pl.DataFrame) -> pl.DataFrame:
+    """Who wrote access log entries (`schema.ACCESS`), and the times of the first and the last."""
+    return joined(access.select(*_WHO, first="time", last="time"))
+
+
+def joined(seen: pl.DataFrame) -> pl.DataFrame:
+    """What several frames of `writers`, one below the other, say together."""
+    return (
+        seen.filter(pl.col("pod").is_not_null())
+        .group_by(_WHO)
+        .agg(pl.col("first").min(), pl.col("last").max())
+        .sort("first", "pod")
+    )
+
+
 class Heard(NamedTuple):
     """A proxy that wrote lines up to a time."""
 
@@ -39,19 +54,13 @@ class Roster:
         self.pods: set[str] = set()
         self.heard: list[Heard] = []
 
-    def take(self, access: pl.DataFrame) -> tuple[pl.DataFrame, list[Heard]]:
-        """Look through access log entries (`schema.ACCESS`).
+    def take(self, seen: pl.DataFrame) -> tuple[pl.DataFrame, list[Heard]]:
+        """Look through the writers of access log entries, as `writers` gives them.
 
         Returns:
             Events (`schema.CONTROL`) of kind "proxy", one for each pod that is new or has
             another version than before; and all pods that were heard.
         """
-        seen = (
-            access.filter(pl.col("pod").is_not_null())
-            .group_by(_WHO)
-            .agg(first=pl.col("time").min(), last=pl.col("time").max())
-            .sort("first", "pod")
-        )
         rows: list[dict[str, Any]] = []
         heard: list[Heard] = []
         if len(self._told) > MAX_PODS:

@@ -16,18 +16,18 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from detector import digest, signatures
 from detector import moments as moment_log
-from detector import signatures
 from detector.attribution import Case, explain
 from detector.configure import formats_of
 from detector.details import DetailLog
+from detector.digest import Digest, Heard
 from detector.engine import Engine
 from detector.engine.series import Bucket
 from detector.exemplars import ExemplarLog
-from detector.incidents import Change, IncidentBook
+from detector.incidents import Change, IncidentBook, is_due
 from detector.moments import MomentLog
 from detector.naming import in_full, workloads
-from detector.reached import reached
 from detector.reconciliation import Inference, Ledger, Mark
 from detector.rejects import RejectLog
 from detector.roster import Roster
@@ -36,15 +36,8 @@ from detector.timeline import Chronicle
 from detector.types import Incident, Window, WindowKind
 from pipelines import schema
 from pipelines.batch import Batch
-from pipelines.parse import Parsed, Parser
+from pipelines.parse import Parser
 from pipelines.rollup import Rollup
-
-REVISE = timedelta(seconds=30)
-"""Event time between two looks at the cause of a young incident: that is three buckets, so that
-an answer given at the first alarm is revised soon after its evidence has grown."""
-REVISE_SHARE = 0.2
-"""Of an older incident's age between two looks: its answer hardly changes any more, and a fault
-of hours is looked at some twenty times instead of hundreds."""
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -84,6 +77,7 @@ class Worker:
         self.counts: Counter[str] = Counter()
         self.roster = Roster()
         self.rejects = RejectLog()
+        self.heads: Sequence[Digest] = ()
 
     @property
     def pods(self) -> set[str]:
@@ -123,11 +117,15 @@ class Worker:
             The event time that the batch reached, safe from single entries with a wrong clock;
             None when nothing in it has a time.
         """
-        parsed = self._parser.parse(batch)
-        self._take(parsed)
-        self.rejects.add(batch, parsed.rejects)
-        self.exemplars.add(batch, parsed.access)
-        return reached(parsed.access["time"], parsed.control["time"])
+        if batch.kind == "rollups":
+            heard = digest.received(batch, self.bucket_s)
+        else:
+            parsed = self._parser.parse(batch)
+            heard = digest.heard(parsed, self.bucket_s)
+            self.exemplars.add(batch, parsed.access)
+        self.rejects.add(batch, heard.rejects)
+        self._take(heard)
+        return heard.reached
 
     def mark(self, marks: Sequence[Mark]) -> None:
         """Let these be the changes that people announced."""
@@ -145,7 +143,7 @@ class Worker:
 
     def finish(self) -> list[Change]:
         """Judge what is left, lines cut in pieces among it; nothing more will come."""
-        self._take(self._parser.flush())
+        self._take(digest.heard(self._parser.flush(), self.bucket_s))
         newest = self._rollup.watermark
         end = timedelta(seconds=self.bucket_s) + self._lateness
         changes = [] if newest is None else self._close(newest + end)
@@ -187,13 +185,16 @@ class Worker:
             states["worker"], type=tuple[datetime | None, datetime, dict[str, datetime]]
         )
 
-    def _take(self, parsed: Parsed) -> None:
-        self.counts.update(parsed.counts)
-        self.add_events(parsed.control)
-        self._rollup.add(parsed.access)
-        newcomers, heard = self.roster.take(parsed.access)
+    def _take(self, heard: Heard) -> None:
+        self.heads = heard.heads
+        self.rejects.merge(heard.places)
+        self.exemplars.merge(heard.exemplars)
+        self.counts.update(heard.counts)
+        self.add_events(heard.events)
+        self._rollup.merge(heard.sums)
+        newcomers, writers = self.roster.take(heard.writers)
         self.add_events(newcomers)
-        for one in heard:
+        for one in writers:
             self.ledger.hear(one.proxy, one.time, one.workload)
 
     def _close(self, end: datetime) -> list[Change]:
@@ -236,18 +237,13 @@ class Worker:
         changes = self.book.step(end, verdicts, self.engine)
         changed = {change.incident.id for change in changes}
         for incident in self.book.incidents:
-            if incident.id in changed or self._is_due(incident, end):
+            last = self._explained.get(incident.id, NEVER)
+            if incident.id in changed or is_due(incident, last, end):
                 self._explain(incident)
             if incident.id in changed or incident.status != "resolved":
                 self.chronicle.look(end, incident)
         self.chronicle.note(end, changes)
         return changes
-
-    def _is_due(self, incident: Incident, now: datetime) -> bool:
-        """Whether it is time to look at the cause of a live incident again."""
-        pause = max(REVISE, REVISE_SHARE * (now - incident.detected_at))
-        last = self._explained.get(incident.id, NEVER)
-        return incident.status != "resolved" and now - last >= pause
 
     def _windows_near(self, start: datetime, end: datetime) -> list[Window]:
         """Let the ledger see the events before ``end``; the windows that reach beyond ``start``.

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["access", "control-plane", "auto"]
+Kind = Literal["access", "control-plane", "auto", "rollups"]
+"""What a topic holds; rollups are what `detector.digest` makes of the others."""
 
 
 @dataclass(frozen=True, slots=True)

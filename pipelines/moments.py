@@ -8,7 +8,7 @@ from pipelines.groups import MAX_NAMES, Groups
 from pipelines.normalise import canonical_details, canonical_flags
 from pipelines.routes import ROUTE
 
-_KEYS = (
+KEYS = (
     "bucket",
     "millis",
     *ROUTE,
@@ -50,6 +50,12 @@ def canonical(errors: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def of_errors(errors: pl.DataFrame) -> pl.DataFrame:
+    """Moments of errors that have ``bucket``, ``time``, ``ROUTE`` and what `canonical` gives."""
+    millis = pl.col("time").dt.epoch("ms").alias("millis")
+    return errors.with_columns(millis, pl.lit(1, pl.Int64).alias("count")).select(*KEYS, "count")
+
+
 class Moments:
     """The errors of open buckets.
 
@@ -60,17 +66,15 @@ class Moments:
 
     def __init__(self, max_rows: int = MAX_ROWS, max_names: int = MAX_NAMES) -> None:
         self._max_rows = max_rows
-        self.groups = Groups(_KEYS, max_names)
+        self.groups = Groups(KEYS, max_names)
         self.levels: dict[int, int] = {}
         """Bucket -> how many steps coarser than a millisecond, where any."""
 
-    def add(self, errors: pl.DataFrame) -> None:
-        """Take in errors: ``bucket``, ``time``, ``ROUTE``, and what :func:`canonical` gives."""
-        if not len(errors):
+    def add(self, moments: pl.DataFrame) -> None:
+        """Take in rows of `KEYS` and ``count``."""
+        if not len(moments):
             return
-        millis = pl.col("time").dt.epoch("ms").alias("millis")
-        counted = errors.with_columns(millis, pl.lit(1, pl.Int64).alias("count"))
-        self.groups.add(counted.select(*_KEYS, "count"))
+        self.groups.add(moments)
         if self.groups.rows > _SLACK * self._max_rows:
             self._bound()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
+from typing import NamedTuple
 
 import msgspec
 import polars as pl
@@ -12,12 +13,49 @@ import polars as pl
 from pipelines.aliases import Aliases
 from pipelines.closing import Closed, name_closed, nothing
 from pipelines.groups import MAX_NAMES, Groups
-from pipelines.moments import Moments, canonical
+from pipelines.moments import Moments, canonical, of_errors
 from pipelines.normalise import signal_expr
 from pipelines.routes import BOOTSTRAP, PROBE_PORT, ROUTE, with_route
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_COUNTED = ("bucket", *ROUTE, "response_code", "response_flags")
+COUNTED = ("bucket", *ROUTE, "response_code", "response_flags")
+
+
+class Counts(NamedTuple):
+    """What a rollup keeps of access log entries: sums, which add up in any order and cut."""
+
+    traffic: pl.DataFrame
+    """`COUNTED` and ``count``, a key in several rows or in one; a count of 0 says nothing."""
+    moments: pl.DataFrame
+    """`pipelines.moments.KEYS` and ``count``, likewise, of the failures."""
+    buckets: pl.DataFrame
+    """``bucket``, ``count`` of the mesh's entries and ``newest`` (us) of them, ``own``."""
+
+
+def counted(access: pl.DataFrame, bucket_s: int) -> Counts:
+    """Count access log entries (``schema.ACCESS``) by buckets of event time."""
+    number = pl.col("time").dt.epoch("us") // (bucket_s * 1_000_000)
+    failed = (pl.col("response_flags") != "-") | (pl.col("response_code") >= 400)
+    own = pl.col("cluster").is_in(BOOTSTRAP) | pl.col("local").str.ends_with(PROBE_PORT)
+    lines = (
+        with_route(access.lazy().with_columns(number.alias("bucket"), failed.alias("failed")))
+        .with_columns(own.fill_null(value=False).alias("own"))
+        .collect()
+    )
+    buckets = lines.group_by("bucket").agg(
+        (~pl.col("own")).sum().cast(pl.Int64).alias("count"),
+        pl.col("time").filter(~pl.col("own")).dt.epoch("us").max().alias("newest"),
+        pl.col("own").sum().cast(pl.Int64),
+    )
+    traffic = _only(lines, ~lines["own"])
+    loud = canonical(traffic.filter("failed"))
+    signal = signal_expr(pl.col("response_code"), pl.col("response_flags"))
+    # Failures weigh nothing in the first: cheaper than a copy of all columns without them.
+    parts = (
+        traffic.select(*COUNTED, count=(~pl.col("failed")).cast(pl.Int64)),
+        loud.select(*COUNTED, count=pl.lit(1, pl.Int64)),
+    )
+    return Counts(pl.concat(parts), of_errors(loud.filter(signal.is_not_null())), buckets)
 
 
 class _State(msgspec.Struct):
@@ -58,7 +96,7 @@ class Rollup:
         self._lateness = timedelta(seconds=lateness_s)
         self._max_ahead = max_ahead // timedelta(microseconds=self._width)
         self._next: int | None = None  # the first bucket that is not closed
-        self._groups = Groups(_COUNTED, max_names)
+        self._groups = Groups(COUNTED, max_names)
         self._moments = Moments(max_names=max_names)
         self._open: dict[int, tuple[int, int]] = {}  # bucket -> entries, time of the newest
         self._aliases = Aliases()
@@ -66,30 +104,22 @@ class Rollup:
 
     def add(self, access: pl.DataFrame) -> None:
         """Count access log entries (``schema.ACCESS``)."""
-        number = pl.col("time").dt.epoch("us") // self._width
-        failed = (pl.col("response_flags") != "-") | (pl.col("response_code") >= 400)
-        own = pl.col("cluster").is_in(BOOTSTRAP) | pl.col("local").str.ends_with(PROBE_PORT)
-        lines = (
-            with_route(access.lazy().with_columns(number.alias("bucket"), failed.alias("failed")))
-            .with_columns(own.fill_null(value=False).alias("own"))
-            .collect()
-        )
-        came = len(lines)
-        if self._next is not None:
-            lines = _only(lines, lines["bucket"] >= self._next)
-        self.late += came - len(lines)
-        traffic = _only(lines, ~lines["own"])
-        self.bootstrap += len(lines) - len(traffic)
-        sizes = traffic.group_by("bucket").agg(pl.len(), pl.col("time").dt.epoch("us").max())
-        for bucket, count, newest in sizes.iter_rows():
+        self.merge(counted(access, self._width // 1_000_000))
+
+    def merge(self, counts: Counts) -> None:
+        """Take in what was counted elsewhere, in buckets of the same length."""
+        traffic, moments, buckets = counts
+        if self._next is not None and (buckets["bucket"] < self._next).any():
+            still = pl.col("bucket") >= self._next
+            late = buckets.filter(~still)
+            self.late += int(late.select(pl.sum_horizontal("count", "own").sum()).item())
+            traffic, moments, buckets = (one.filter(still) for one in counts)
+        self.bootstrap += int(buckets["own"].sum())
+        for bucket, count, newest, _ in buckets.filter(pl.col("count") > 0).iter_rows():
             before, latest = self._open.get(bucket, (0, newest))
             self._open[bucket] = (before + count, max(latest, newest))
-        loud = canonical(traffic.filter("failed"))
-        # Failures weigh nothing here: cheaper than a copy of all columns without them.
-        self._groups.add(traffic.select(*_COUNTED, count=(~pl.col("failed")).cast(pl.Int64)))
-        self._groups.add(loud.select(*_COUNTED, count=pl.lit(1, pl.Int64)))
-        signal = signal_expr(pl.col("response_code"), pl.col("response_flags"))
-        self._moments.add(loud.filter(signal.is_not_null()))
+        self._groups.add(traffic)
+        self._moments.add(moments)
 
     @property
     def folded(self) -> int:

@@ -112,7 +112,7 @@ def _work(settings: Settings, stop: Event) -> None:
         if store is None:
             return
         stack.enter_context(store)
-        source = stack.enter_context(closing(source_of(settings.kafka)))
+        source = stack.enter_context(closing(source_of(settings)))
         letters = dead_letters_of(settings.kafka)
         if letters is not None:
             stack.enter_context(closing(letters))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from datetime import datetime, timedelta
 from pathlib import Path
+from socket import gethostname
 
 from detector import clock
 from detector.errors import SettingsError
 from detector.secrecy import keep_secret
-from detector.settings import KafkaSettings
-from pipelines.kafka import Connection, DeadLetters, KafkaSource, Topics
+from detector.settings import KafkaSettings, Settings
+from pipelines.kafka import Connection, DeadLetters, KafkaSource, Relay, Topics
 
 VARIABLE = "PUSHWAKE_KAFKA_PASSWORD"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -40,22 +41,53 @@ def connection_of(settings: KafkaSettings) -> Connection:
     )
 
 
-def source_of(settings: KafkaSettings) -> KafkaSource:
+def topics_of(settings: Settings) -> Topics:
+    """Which topics the worker that judges reads, and which are read for it."""
+    return Topics(settings.kafka.topics, settings.rollup.suffix if settings.rollup.on else "")
+
+
+def source_of(tree: Settings) -> KafkaSource:
     """The topics of the settings.
 
     Raises:
         SettingsError: a secret is missing.
         SourceError: no broker can be reached.
     """
+    settings = tree.kafka
     return KafkaSource(
         connection_of(settings),
-        Topics(settings.topics),
+        topics_of(tree),
         start=start_of(settings.start, clock.now()),
         group=settings.group or None,
         discover_s=settings.discover_s,
         max_records=settings.max_records,
         timeout_s=settings.timeout_s,
         monotonic_s=clock.monotonic_s,
+    )
+
+
+def relay_of(tree: Settings) -> Relay:
+    """The topics of access logs, shared with other rollup workers.
+
+    Raises:
+        SettingsError: a secret is missing, or rollup workers are not switched on.
+        SourceError: no broker can be reached, or there is nothing to read.
+    """
+    if not tree.rollup.on:
+        raise SettingsError(
+            "no rollup worker is wanted: the worker that judges reads all by itself",
+            where="rollup.on",
+            advice="Set rollup.on = true for all processes, or start pushwake run alone",
+        )
+    settings = tree.kafka
+    return Relay(
+        connection_of(settings),
+        topics_of(tree),
+        start=start_of(settings.start, clock.now()),
+        group=tree.rollup.group,
+        instance=tree.rollup.instance or gethostname(),
+        max_records=settings.max_records,
+        timeout_s=settings.timeout_s,
     )
 
 

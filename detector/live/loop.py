@@ -12,14 +12,15 @@ from detector import clock
 from detector.live.absence import Absences
 from detector.live.facts import facts_of
 from detector.live.health import Health
+from detector.live.letters import Letters, letters_of
 from detector.live.metrics import Metrics
+from detector.live.relays import Relays
 from detector.live.status import Phase, Status
 from detector.live.watermarks import Partition, Reading, Watermarks
 from detector.record import Record
 from detector.settings import Settings
 from detector.worker import NEVER, Worker
 from pipelines.batch import Batch
-from pipelines.kafka import DeadLetter
 from pipelines.source import Loss, Offsets
 
 NEWS = timedelta(minutes=15)
@@ -76,18 +77,6 @@ class LiveSource(Protocol):
         ...
 
 
-class Letters(Protocol):
-    """Where records go that were not understood: `pipelines.kafka.DeadLetters`."""
-
-    def send(self, letters: Sequence[DeadLetter], /) -> None:
-        """Send them, some time before `flush` returns."""
-        ...
-
-    def flush(self) -> None:
-        """Return when all are safe."""
-        ...
-
-
 class Live:
     """Runs a worker on a source until told to stop.
 
@@ -126,6 +115,7 @@ class Live:
         self._delayed: set[str] = set()  # incidents whose delay is counted
         self._now = now
         self._marks = Watermarks()
+        self._relays = Relays(settings.rollup.suffix if settings.rollup.on else "")
         record.keep("watermarks", self._marks)
         self._absences = Absences(clock.monotonic_s)
         self._health = Health(worker, status, settings.run.ready_behind_s, now=now)
@@ -180,10 +170,11 @@ class Live:
 
     def _take(self, batch: Batch) -> None:
         time = self._worker.add(batch)
-        self._marks.heard((batch.topic, batch.partition), time, self._now())
-        at_end = self._source.caught_up(batch.topic, batch.partition)
-        newest = ((one.proxy, one.time) for one in self._worker.roster.heard)
-        self._health.hear(batch, newest, at_end=at_end)
+        place = (batch.topic, batch.partition)
+        if self._relays.hear(batch, self._worker.heads):
+            self._marks.heard(place, time, self._now())
+            newest = ((one.proxy, one.time) for one in self._worker.roster.heard)
+            self._health.hear(batch, newest, at_end=self._reading(place).caught_up)
         self._bury(batch)
         self._record.stage(batch)
         self._since_commit += len(batch.values)
@@ -194,25 +185,16 @@ class Live:
         rejects = self._worker.rejects.newest
         if self._letters is None or rejects.is_empty():
             return
-        reasons = dict(zip(rejects["ordinal"], rejects["reason"], strict=True))
-        letters = [
-            DeadLetter(
-                value=batch.values[ordinal],
-                reason=reason,
-                topic=batch.topic,
-                partition=batch.partition,
-                offset=batch.offset(ordinal),
-            )
-            for ordinal, reason in reasons.items()
-        ]
+        letters = letters_of(batch, rejects)
         self._letters.send(letters)
         self._metrics.dead_letters.inc(len(letters))
 
     def _readings(self) -> dict[Partition, Reading]:
-        return {
-            one: Reading(self._source.caught_up(*one), self._source.quiet_s(*one))
-            for one in self._source.partitions
-        }
+        return {one: self._reading(one) for one in self._source.partitions}
+
+    def _reading(self, one: Partition) -> Reading:
+        here = Reading(self._source.caught_up(*one), self._source.quiet_s(*one))
+        return self._relays.reading(one, here)
 
     def _served(self, readings: Mapping[Partition, Reading]) -> dict[Partition, Reading]:
         """Without the partitions whose brokers are away for long: what they hold will be late."""

@@ -8,6 +8,7 @@ from detector.settings.istiod import IstiodSettings
 from detector.settings.kafka import KafkaSettings
 from detector.settings.notify import ChannelKind, ChannelSettings, NotifySettings
 from detector.settings.report import RedactionSettings, ReportSettings
+from detector.settings.rollup import RollupSettings
 from detector.settings.run import RunSettings
 from detector.settings.section import Section
 from detector.settings.signatures import SignatureSettings
@@ -25,6 +26,7 @@ __all__ = [
     "NotifySettings",
     "RedactionSettings",
     "ReportSettings",
+    "RollupSettings",
     "RunSettings",
     "Section",
     "Setting",

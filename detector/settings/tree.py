@@ -18,6 +18,7 @@ from detector.settings.istiod import IstiodSettings
 from detector.settings.kafka import KafkaSettings
 from detector.settings.notify import NotifySettings
 from detector.settings.report import RedactionSettings, ReportSettings
+from detector.settings.rollup import RollupSettings
 from detector.settings.run import RunSettings
 from detector.settings.section import Section
 from detector.settings.signatures import SignatureSettings
@@ -42,6 +43,9 @@ class Settings(Section, frozen=True):
     run: Annotated[RunSettings, Meta(description="How the deployed worker shows itself.")] = (
         RunSettings()
     )
+    rollup: Annotated[
+        RollupSettings, Meta(description="How reading is shared by several processes.")
+    ] = RollupSettings()
     signatures: Annotated[
         SignatureSettings, Meta(description="Which known faults are looked for.")
     ] = SignatureSettings()

@@ -15,12 +15,30 @@ from pipelines.source import Offsets, SourceError
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Which topics to read, by name or by pattern (a name that starts with ``^``)."""
+    """Which topics to read, by name or by pattern (a name that starts with ``^``).
+
+    With ``rollups``, others read all but the control plane's topics and write what they count to
+    topics of the same names with this suffix: those are read instead.
+    """
 
     kinds: Mapping[str, Kind]
+    rollups: str = ""
 
     def kind(self, topic: str) -> Kind | None:
-        """What a topic holds; None when it is not to be read. Exact names come before patterns."""
+        """What a topic gives; None when it is not to be read."""
+        if not self.rollups:
+            return self.holds(topic)
+        if self.is_relayed(topic.removesuffix(self.rollups)):
+            return "rollups" if topic.endswith(self.rollups) else None
+        return self.holds(topic)
+
+    def is_relayed(self, topic: str) -> bool:
+        """Whether a topic is one whose records others count."""
+        is_ours = bool(self.rollups) and not topic.endswith(self.rollups)
+        return is_ours and self.holds(topic) in ("access", "auto")
+
+    def holds(self, topic: str) -> Kind | None:
+        """What a topic holds by its name, whoever reads it. Exact names come before patterns."""
         if topic in self.kinds:
             return self.kinds[topic]
         for name, kind in self.kinds.items():
@@ -29,8 +47,9 @@ class Topics:
         return None
 
     def named(self) -> list[str]:
-        """Topics that have to exist."""
-        return [name for name in self.kinds if not name.startswith("^")]
+        """Topics that have to exist; those of rollups are made by who writes them."""
+        names = [name for name in self.kinds if not name.startswith("^")]
+        return [name for name in names if not self.is_relayed(name)]
 
     def partitions(self, consumer: KafkaConsumer) -> dict[TopicPartition, Kind]:
         """Every partition there is of what is to be read, with what it holds.

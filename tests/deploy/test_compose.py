@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ from tests.deploy.manifests import ROOT, commands, tool
 from tests.parts import missing
 from tests.parts.kafka import UnavailableError, free_port, jars
 
-PROCESSES = ("run", "serve", "notify")
+PROCESSES = ("run", "serve", "notify", "rollup")
 RECORDING = ROOT / "tests" / "data" / "recordings" / "a_upgrade_nc"
 WAIT_S = 90.0
 
@@ -83,7 +83,9 @@ def test_every_process_is_locked_in_and_has_its_settings(name: str) -> None:
     assert settings.web.host == "0.0.0.0"
 
 
-@pytest.mark.parametrize(("name", "port"), [("run", 9470), ("serve", 8080), ("notify", 9471)])
+@pytest.mark.parametrize(
+    ("name", "port"), [("run", 9470), ("serve", 8080), ("notify", 9471), ("rollup", 9472)]
+)
 def test_every_process_is_asked_whether_it_lives_where_kubernetes_asks(
     name: str, port: int
 ) -> None:
@@ -136,7 +138,10 @@ def health(name: str, port: int) -> int:
     return subprocess.run([sys.executable, flag, there], timeout=30, check=False).returncode
 
 
-def test_broker_topics_worker_and_web_process_together_tell_of_an_incident(tmp_path: Path) -> None:
+@pytest.mark.parametrize("readers", [0, 2], ids=["alone", "scale"])
+def test_broker_topics_worker_and_web_process_together_tell_of_an_incident(
+    readers: int, tmp_path: Path
+) -> None:
     try:
         jars()
     except UnavailableError as reason:
@@ -146,13 +151,20 @@ def test_broker_topics_worker_and_web_process_together_tell_of_an_incident(tmp_p
         make_topics(port, tmp_path)
         with closing(KafkaAdminClient(bootstrap_servers=f"127.0.0.1:{port}")) as admin:
             assert {"istio-proxy", "istiod", "kubernetes-events"} <= set(admin.list_topics())
-        address = {"PUSHWAKE_KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{port}"}
+        address = {
+            "PUSHWAKE_KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{port}",
+            "PUSHWAKE_ROLLUP__ON": str(readers > 0).lower(),
+        }
         write(port, "istiod", RECORDING / "istiod.log.zst")
         write(port, "istio-proxy", RECORDING / "access.log.zst")
         with (
+            ExitStack() as stack,
             pushwake("run", tmp_path, **address, PUSHWAKE_RUN__PORT=str(probes)) as working,
             pushwake("serve", tmp_path, PUSHWAKE_WEB__PORT=str(web)) as serving,
         ):
+            for number in range(readers):
+                alone = {"PUSHWAKE_ROLLUP__PORT": "0", "PUSHWAKE_ROLLUP__INSTANCE": str(number)}
+                stack.enter_context(pushwake("rollup", tmp_path, **address, **alone))
             wait_for_port(probes, working)
             assert health("run", probes) == 0
             wait_for_port(web, serving)

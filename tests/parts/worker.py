@@ -1,4 +1,4 @@
-"""``pushwake run`` as a process, and what it says."""
+"""``pushwake run`` or ``pushwake rollup`` as a process, and what it says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-WAIT_S = 60.0
+WAIT_S = 90.0
 
 
 def eventually(holds: Callable[[], object], what: str, limit_s: float = WAIT_S) -> None:
@@ -32,8 +32,9 @@ class WorkerProcess:
         settings: Mapping[str, object],
         *flags: str,
         environment: Mapping[str, str] | None = None,
+        verb: str = "run",
     ) -> None:
-        command = [sys.executable, "-m", "detector.cli", "run", *flags]
+        command = [sys.executable, "-m", "detector.cli", verb, *flags]
         for name, value in settings.items():
             command += ["--set", f"{name}={value}"]
         self.process = subprocess.Popen(
