@@ -11,34 +11,22 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version
 
-from detector.commands import (
-    demo,
-    explain,
-    learn,
-    lists,
-    mark,
-    notify,
-    poll,
-    proxies,
-    replay,
-    rollup,
-    run,
-    series,
-    serve,
-    signatures,
-    token,
-    traffic,
-)
 from detector.commands.parser import Parser
 from detector.errors import PushwakeError
 from detector.secrecy import veiled
 
-_COMMANDS = (
-    run, rollup, serve, notify, learn, replay, demo, explain, mark,
-    poll, proxies, series, signatures, token, traffic, lists,
-)  # fmt: skip
+_MODULES = {
+    name: name
+    for name in (
+        "run", "rollup", "serve", "notify", "learn", "replay", "demo", "explain", "mark",
+        "poll", "proxies", "series", "signatures", "token", "traffic",
+    )
+} | {"formats": "lists", "settings": "lists"}  # fmt: skip
+"""Where each command is in `detector.commands`; only what is asked for is imported, since all of it
+takes seconds."""
 
 _EXAMPLES = """\
 examples:
@@ -55,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, as the module says.
     """
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _parser(given).parse_args(given)
     try:
         return int(options.run(options))
     except PushwakeError as error:
@@ -69,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     parser = Parser(
         prog="pushwake",
         description="Finds the errors an Istio control plane leaves in its wake.",
@@ -78,8 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pushwake {version('pushwake')}")
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in _COMMANDS:
-        command.add(verbs)
+    wanted = [_MODULES[given[0]]] if given and given[0] in _MODULES else _MODULES.values()
+    for module in dict.fromkeys(wanted):
+        import_module(f"detector.commands.{module}").add(verbs)
     return parser
 
 

@@ -12,7 +12,7 @@ import msgspec
 import polars as pl
 
 from detector.moments import packed, unpacked
-from detector.report import IncidentDetail
+from detector.report.detail import IncidentDetail
 from detector.types import Incident, Series
 
 MAX_ROWS = 20_000

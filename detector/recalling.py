@@ -7,8 +7,9 @@ from itertools import zip_longest
 from detector.details import unpack
 from detector.documents import ANY, IncidentDocument, WindowReference
 from detector.engine.memory import HISTORY
-from detector.report import IncidentDetail, charts
+from detector.report import charts
 from detector.report.charts import Drawing
+from detector.report.detail import IncidentDetail
 from detector.report.incident_view import view
 from detector.report.theme import Theme
 from detector.store.impact import details_of

@@ -7,7 +7,8 @@ from datetime import timedelta
 from importlib.metadata import version
 
 from detector.replaying import Outcome
-from detector.report import IncidentDetail, InputSummary, Report, render
+from detector.report.detail import IncidentDetail
+from detector.report.page import InputSummary, Report, render
 from detector.report.table import ScoreRow
 from detector.settings import Settings
 from detector.truth import Document, Match, Score

@@ -10,10 +10,9 @@ reported once. Where half of the requests or more fail, that is an outage, howev
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Protocol
-
-from river.drift import ADWIN
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Protocol, cast
 
 PATIENCE_MIN = 90
 STEADY_MIN = 30
@@ -29,7 +28,14 @@ class _DriftDetector(Protocol):
     def update(self, x: float) -> object: ...
 
 
-_adwin: Callable[..., _DriftDetector] = ADWIN
+def _adwin(*, delta: float, clock: int, min_window_length: int) -> _DriftDetector:
+    """ADWIN of `river.drift`, which brings scipy.stats and data sets along: a second of CPU.
+
+    So it is loaded when the first alarm has lasted long enough, not by each command at its start.
+    """
+    detector = import_module("river.drift").ADWIN
+    made = detector(delta=delta, clock=clock, min_window_length=min_window_length)
+    return cast(_DriftDetector, made)
 
 
 def settled(shares: Sequence[float]) -> bool:

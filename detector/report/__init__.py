@@ -1,7 +1,4 @@
-"""What people look at: the page, its charts, the terminal's tables, and their wording."""
+"""What people look at: the page, its charts, the terminal's tables, and their wording.
 
-from __future__ import annotations
-
-from detector.report.page import IncidentDetail, InputSummary, Report, render
-
-__all__ = ["IncidentDetail", "InputSummary", "Report", "render"]
+Import from the modules: those that draw take most of a second to load, those that word do not.
+"""

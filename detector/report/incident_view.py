@@ -11,6 +11,7 @@ import polars as pl
 
 from detector.report import chartdata, charts, phrases, wording
 from detector.report.chartdata import Matrix, Span
+from detector.report.detail import IncidentDetail
 from detector.types import Incident, Window
 
 MAX_ROWS = 60  # of the table behind a chart
@@ -18,20 +19,6 @@ MAX_POINTS = 12  # of evidence, on each side
 MAX_EXEMPLARS = 5
 EXEMPLAR_LENGTH = 1_200
 MATRIX = (14, 8)  # callers, services
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class IncidentDetail:
-    """An incident and the counts behind it.
-
-    ``history`` has the columns time, reporter, source, destination, signal, errors, requests,
-    expected (buckets with errors only); ``moments`` is a ``pipelines.schema.MOMENTS`` frame,
-    empty when the input carried counts only.
-    """
-
-    incident: Incident
-    history: pl.DataFrame
-    moments: pl.DataFrame
 
 
 @dataclass(frozen=True, slots=True)

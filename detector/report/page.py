@@ -19,7 +19,8 @@ import jinja2
 from detector.report import charts, phrases, wording
 from detector.report.bundle import bundle
 from detector.report.chartdata import Span
-from detector.report.incident_view import ChartView, IncidentDetail, view
+from detector.report.detail import IncidentDetail
+from detector.report.incident_view import ChartView, view
 from detector.report.table import ScoreRow
 from detector.report.templating import environment, template_text
 from detector.report.theme import config

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from detector.report import InputSummary, Report
-from detector.report.incident_view import IncidentDetail
+from detector.report.detail import IncidentDetail
+from detector.report.page import InputSummary, Report
 from detector.types import Attribution, Incident, Series, Signature, Window
 from pipelines import schema
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.details import DetailLog, coarser, pack, unpack
-from detector.report import IncidentDetail
+from detector.report.detail import IncidentDetail
 from detector.report.incident_view import view
 from detector.settings import StoreSettings
 from detector.store import Step, Store

@@ -23,6 +23,7 @@ from detector.replaying import Inputs, replay
 from detector.settings import Settings, StoreSettings
 from detector.store import Store, tables
 from detector.store.reading import reading
+from tests.parts import unmeasured
 from tests.parts.tansu import Cluster
 
 MakeTopic = Callable[..., str]
@@ -105,7 +106,7 @@ def running(
     command += ["--set", f'kafka.bootstrap_servers=["{broker.bootstrap}"]']
     command += ["--set", "kafka.start=earliest", "--set", "store.commit_s=0.05"]
     command += ["--set", f"kafka.max_records={records}", "--set", "store.lease_s=0.3"]
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(command, env=unmeasured())
     try:
         yield process
     finally:

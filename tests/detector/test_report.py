@@ -18,7 +18,8 @@ import polars as pl
 import pytest
 
 from detector.report import wording
-from detector.report.page import IncidentDetail, InputSummary, Report, ScoreRow, render
+from detector.report.detail import IncidentDetail
+from detector.report.page import InputSummary, Report, ScoreRow, render
 from detector.types import Attribution, Series, Signature
 from pipelines import schema
 from tests.detector import report_samples as samples

@@ -36,6 +36,7 @@ from detector.errors import (
 from detector.settings import StoreSettings
 from detector.store import Snapshot, Step, Store, audit, deliveries, tables
 from detector.types import Attribution, Cause, Incident, Series, Status, Window
+from tests.parts import unmeasured
 from tests.parts.postgres import Postgres
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -337,7 +338,7 @@ def test_a_killed_writer_leaves_a_whole_number_of_steps(url: str) -> None:
         process = subprocess.Popen(
             [sys.executable, WRITER, url],
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**unmeasured(), "PYTHONPATH": str(ROOT)},
         )
         assert process.stdout is not None
         assert process.stdout.readline() == b"committed\n"
