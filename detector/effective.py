@@ -17,7 +17,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def effective(settings: Settings) -> str:
-    """All settings as TOML, in the order of declaration.
+    """All settings as TOML, in the order of declaration, but those that have no value.
 
     Passwords within addresses, and whatever else is known to be a secret, read ``***``.
     """
@@ -32,7 +32,8 @@ def effective(settings: Settings) -> str:
         if head != section:
             section = head
             lines.append(f"\n[{head}]")
-        lines.append(f"{name} = {_toml(value[name])}")
+        if value[name] is not None:  # TOML has no word for that
+            lines.append(f"{name} = {_toml(value[name])}")
     return "\n".join(lines).lstrip() + "\n"
 
 

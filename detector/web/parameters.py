@@ -56,11 +56,15 @@ def read(request: Request, kind: type[Q]) -> Q:
         else:
             values[name] = value
     try:
-        return msgspec.convert(values, kind, strict=False)
+        query = msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         fact, _, place = str(error).rpartition(" - at `$.")
         name = place.rstrip("`").partition("[")[0]
         raise _refused(name, f"{name}: {fact}.") from error
+    for name in values:
+        if getattr(query, name) is None:
+            raise _refused(name, f"{name}: `null` is no value; leave the parameter out.")
+    return query
 
 
 def check_none(request: Request) -> None:

@@ -20,7 +20,7 @@ from pipelines.kafka.columns import joined, read_columns
 from pipelines.kafka.connection import Connection, our_errors
 from pipelines.kafka.damage import damaged
 from pipelines.kafka.presence import Presence
-from pipelines.kafka.topics import Topics, beginnings
+from pipelines.kafka.topics import AWAIT_S, Place, Topics, beginnings
 from pipelines.source import Loss, Offsets
 
 POLL_MS = 200
@@ -80,13 +80,13 @@ class KafkaSource:
         self._monotonic_s = monotonic_s
         self._discover_s = discover_s
         self._max_records = max_records  # of a poll
-        self._timeout_ms = round(timeout_s * 1000)
         self._servers = list(connection.bootstrap_servers)
         self._partitions: dict[TopicPartition, _Partition] = {}
         self._offsets: dict[tuple[str, int], int] = {}
         self._ready: deque[Batch] = deque()
         self._problems: list[Loss] = []
         self._discovered_s: float | None = None
+        self._awaited: list[Place] = []
         self._presence = Presence(monotonic_s)
         self._closed = False
         with our_errors(self._servers):
@@ -97,7 +97,7 @@ class KafkaSource:
                 allow_auto_create_topics=False,
                 max_partition_fetch_bytes=FETCH_BYTES,
                 fetch_max_bytes=FETCH_MAX_BYTES,
-                bootstrap_timeout_ms=self._timeout_ms,
+                bootstrap_timeout_ms=round(timeout_s * 1000),
                 reconnect_backoff_max_ms=5_000,
                 **connection.options() | NO_RESET,
             )
@@ -115,8 +115,8 @@ class KafkaSource:
 
     @property
     def partitions(self) -> list[tuple[str, int]]:
-        """What is read at present."""
-        return [(one.topic, one.partition) for one in self._partitions]
+        """What is read at present, and what will be once others have made it."""
+        return [*((one.topic, one.partition) for one in self._partitions), *self._awaited]
 
     def seek(self, offsets: Offsets) -> None:
         """Go on at these offsets. With none at all, every partition begins at ``start``."""
@@ -138,7 +138,9 @@ class KafkaSource:
                 self._discover()
                 self._fetch()
                 if not self._ready:
-                    self._presence.ask(self._consumer, self._silences())
+                    now = self._monotonic_s()
+                    silences = {one: now - s.heard_s for one, s in self._partitions.items()}
+                    self._presence.ask(self._consumer, silences)
         return self._ready.popleft() if self._ready else None
 
     def advance(self, topic: str, time: datetime) -> None:
@@ -147,15 +149,15 @@ class KafkaSource:
     def caught_up(self, topic: str, partition: int) -> bool:
         """Whether everything a partition holds has been read, as its broker said of late."""
         one = TopicPartition(topic, partition)
-        if one not in self._partitions or any(
-            (batch.topic, batch.partition) == (topic, partition) for batch in self._ready
-        ):
+        ready = ((batch.topic, batch.partition) for batch in self._ready)
+        if one not in self._partitions or (topic, partition) in ready:
             return False
         return self._left(one) == 0 and self._presence.is_sure(one)
 
     def quiet_s(self, topic: str, partition: int) -> float:
         """Seconds since a partition last gave records; since it was found, if it never did."""
-        return self._monotonic_s() - self._partitions[TopicPartition(topic, partition)].heard_s
+        state = self._partitions.get(TopicPartition(topic, partition))
+        return 0.0 if state is None else self._monotonic_s() - state.heard_s
 
     def lags(self) -> dict[tuple[str, int], int]:
         """Records left to read by partition, of those whose broker has told their end."""
@@ -186,19 +188,17 @@ class KafkaSource:
             self._ready.clear()
             self._consumer.close(autocommit=False, timeout_ms=2_000)
 
-    def _silences(self) -> dict[TopicPartition, float]:
-        now = self._monotonic_s()
-        return {one: now - state.heard_s for one, state in self._partitions.items()}
-
     def _discover(self) -> None:
         """Assign partitions that are new, now and then."""
         now = self._monotonic_s()
-        if self._discovered_s is not None and now - self._discovered_s < self._discover_s:
+        pause_s = min(self._discover_s, AWAIT_S) if self._awaited else self._discover_s
+        if self._discovered_s is not None and now - self._discovered_s < pause_s:
             return
         first = self._discovered_s is None
         self._discovered_s = now
         try:
             kinds = self._topics.partitions(self._consumer)
+            self._awaited = self._topics.awaited(self._consumer, kinds)
             new = [one for one in kinds if one not in self._partitions]
             start = self._start if first and not self._offsets else "earliest"
             places = beginnings(self._consumer, new, self._offsets, start)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +11,11 @@ from kafka import KafkaConsumer, TopicPartition
 
 from pipelines.batch import Kind
 from pipelines.source import Offsets, SourceError
+
+AWAIT_S = 2.0
+"""Between two looks for topics that others are to make."""
+Place = tuple[str, int]
+"""Topic and number of a partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,17 @@ class Topics:
                 numbers = consumer.partitions_for_topic(topic) or ()
                 found.update({TopicPartition(topic, number): kind for number in sorted(numbers)})
         return found
+
+    def awaited(self, consumer: KafkaConsumer, found: Iterable[TopicPartition]) -> list[Place]:
+        """Partitions of rollups that are not there, while the topic that they are of is."""
+        known = {(one.topic, one.partition) for one in found}
+        there = [
+            (topic + self.rollups, number)
+            for topic in sorted(consumer.topics())
+            if self.is_relayed(topic)
+            for number in sorted(consumer.partitions_for_topic(topic) or ())
+        ]
+        return [one for one in there if one not in known]
 
 
 def beginnings(

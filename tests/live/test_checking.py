@@ -12,6 +12,7 @@ import pytest
 
 from detector.configure import load
 from detector.effective import effective
+from detector.settings import StoreSettings
 from detector.store import Store
 from tests.parts.kafka import PASSWORD, USER, Broker
 
@@ -101,6 +102,6 @@ def test_wrong_credentials_are_a_reason_that_is_told_and_are_not_shown(
 
 def test_a_store_that_is_held_is_told_by_whom(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/live.db"
-    with Store.open(url, owner="the other one"):
+    with Store.open(url, owner="the other one", settings=StoreSettings(lease_s=600)):
         told = run("--check", "--set", f"store.url={url}", "--set", "kafka.timeout_s=1")
     assert "ok    store     held by the other one" in told.stdout
