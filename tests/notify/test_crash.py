@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +13,6 @@ import httpx
 import pytest
 
 from tests.notify.conftest import World, incident, until
-from tests.parts import unmeasured
 from tests.parts.slack import HOOK, TOKEN, Call, FakeSlack, Fault
 
 PUSHWAKE = Path(sys.executable).parent / "pushwake"
@@ -37,7 +37,7 @@ class Process:
                 [PUSHWAKE, "notify", *arguments, "--config", config],
                 stdout=log,
                 stderr=log,
-                env={**unmeasured(), "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
 
     @property
