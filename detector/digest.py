@@ -7,7 +7,6 @@ what is judged does not either. Digests are a tenth to a hundredth of their logs
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import polars as pl
 
 from detector import roster
 from detector.exemplars import ExemplarLog, Kind, Lines
+from detector.moments import packed, unpacked
 from detector.reached import reached
 from detector.rejects import Place, places
 from pipelines import moments, rollup, schema
@@ -146,11 +146,11 @@ def _encoded(
     whole = msgspec.structs.replace(
         head,
         exemplars=list(exemplars),
-        events=_packed(events),
-        writers=_packed(roster.writers(access)),
-        traffic=_packed(_summed(sums.traffic, rollup.COUNTED)),
-        moments=_packed(_summed(sums.moments, moments.KEYS)),
-        buckets=_packed(sums.buckets),
+        events=packed(events),
+        writers=packed(roster.writers(access)),
+        traffic=packed(_summed(sums.traffic, rollup.COUNTED)),
+        moments=packed(_summed(sums.moments, moments.KEYS)),
+        buckets=packed(sums.buckets),
     )
     return msgspec.msgpack.encode(whole)
 
@@ -168,10 +168,10 @@ def received(batch: Batch, bucket_s: int) -> Heard:
             one = msgspec.msgpack.decode(value or b"", type=Digest)
             if one.bucket_s != bucket_s:
                 raise ValueError(f"buckets of {one.bucket_s} s, and {bucket_s} s are judged here")
-            unpacked = _unpacked(one)
-            if [frame.schema for frame in unpacked] != schemas:
+            parts = _unpacked(one)
+            if [frame.schema for frame in parts] != schemas:
                 raise ValueError("frames of other columns")
-            frames.append(unpacked)
+            frames.append(parts)
         except (msgspec.MsgspecError, pl.exceptions.PolarsError, ValueError) as error:
             counts[f"reject/{UNREADABLE}"] += 1
             rejects.append((ordinal, UNREADABLE, str(error)[:200]))
@@ -214,16 +214,10 @@ def _summed(table: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     return table if summed is None else summed
 
 
-def _packed(frame: pl.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    frame.write_ipc(buffer, compression="zstd")
-    return buffer.getvalue()
-
-
 def _unpacked(digest: Digest) -> _Frames:
     """Events, writers, traffic, moments and buckets."""
-    packed = (digest.events, digest.writers, digest.traffic, digest.moments, digest.buckets)
-    events, writers, traffic, errors, buckets = (pl.read_ipc(io.BytesIO(one)) for one in packed)
+    parts = (digest.events, digest.writers, digest.traffic, digest.moments, digest.buckets)
+    events, writers, traffic, errors, buckets = (unpacked(one) for one in parts)
     return events, writers, traffic, errors, buckets
 
 
