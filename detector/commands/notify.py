@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import sys
 from datetime import timedelta
 from functools import partial
@@ -12,9 +11,10 @@ from threading import Event
 
 import msgspec
 
-from detector import clock, logs
+from detector import clock
 from detector.commands.parser import Verbs, add_settings, settings_of
-from detector.errors import PushwakeError, SettingsError
+from detector.commands.service import serve
+from detector.errors import SettingsError
 from detector.notify import (
     Desk,
     Health,
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         settings = msgspec.structs.replace(settings, store=store)
     if options.what == "test":
         return _test(settings, options.channel)
-    return _serve(settings)
+    return serve(settings, _work, log)
 
 
 def _test(settings: Settings, names: list[str]) -> int:
@@ -79,22 +79,6 @@ def _test(settings: Settings, names: list[str]) -> int:
             sys.stdout.write(f"{name}: {trial.words}\n")
             good = good and trial.good
     return 0 if good else 3
-
-
-def _serve(settings: Settings) -> int:
-    logs.start(sys.stderr, settings.run.log_format)
-    stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    try:
-        _work(settings, stop)
-    except PushwakeError as error:
-        log.critical(str(error), extra={"fields": {"exit_code": error.exit_code}})
-        return error.exit_code
-    except Exception:
-        log.critical("a defect of Pushwake; it can be started again", exc_info=True)
-        return 1
-    return 0
 
 
 def _work(settings: Settings, stop: Event) -> None:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
-import sys
 from contextlib import ExitStack, closing
 from functools import partial
 from threading import Event
 
-from detector import logs
 from detector.commands.parser import Verbs, add_settings, settings_of
-from detector.errors import InputError, PushwakeError
+from detector.commands.service import serve
 from detector.live.kafka import dead_letters_of, relay_of
 from detector.live.rolling import Rolling, Share
 from detector.live.share_metrics import answer, registry_of
 from detector.probes import Probes
 from detector.settings import Settings
-from pipelines.source import SourceError
 
 log = logging.getLogger("pushwake.rollup")
 
@@ -40,25 +36,7 @@ def add(verbs: Verbs) -> None:
 def run(options: argparse.Namespace) -> int:
     """``pushwake rollup``."""
     settings = settings_of(options)
-    logs.start(sys.stderr, settings.run.log_format)
-    stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    try:
-        _work(settings, stop)
-    except SourceError as error:
-        return _failed(InputError(error.what, where=error.where, advice=error.advice))
-    except PushwakeError as error:
-        return _failed(error)
-    except Exception:
-        log.critical("a defect of Pushwake; it can be started again", exc_info=True)
-        return 1
-    return 0
-
-
-def _failed(error: PushwakeError) -> int:
-    log.critical(str(error), extra={"fields": {"exit_code": error.exit_code}})
-    return error.exit_code
+    return serve(settings, _work, log)
 
 
 def _work(settings: Settings, stop: Event) -> None:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import sys
 from contextlib import ExitStack, closing
 from functools import partial
 from threading import Event
 
-from detector import clock, logs
+from detector import clock
 from detector.checking import check
 from detector.commands.parser import Verbs, add_settings, settings_of
+from detector.commands.service import serve
 from detector.configure import digest
 from detector.effective import effective
-from detector.errors import InputError, PushwakeError
 from detector.live import Live, Metrics, Status, alive, ready
 from detector.live.kafka import dead_letters_of, source_of
 from detector.live.standby import open_store
@@ -24,7 +23,6 @@ from detector.record import Record
 from detector.secrecy import veiled
 from detector.settings import Settings
 from detector.worker import Worker
-from pipelines.source import SourceError
 
 log = logging.getLogger("pushwake.run")
 
@@ -61,21 +59,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if options.check:
         return _check(settings)
-    logs.start(sys.stderr, settings.run.log_format)
-    stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    try:
-        _work(settings, stop)
-    except SourceError as error:
-        told = InputError(error.what, where=error.where, advice=error.advice)
-        return _failed(told)
-    except PushwakeError as error:
-        return _failed(error)
-    except Exception:
-        log.critical("a defect of Pushwake; it can be started again", exc_info=True)
-        return 1
-    return 0
+    return serve(settings, _work, log)
 
 
 def _check(settings: Settings) -> int:
@@ -87,11 +71,6 @@ def _check(settings: Settings) -> int:
         sys.stdout.flush()
         code = code or (0 if error is None else error.exit_code)
     return code
-
-
-def _failed(error: PushwakeError) -> int:
-    log.critical(str(error), extra={"fields": {"exit_code": error.exit_code}})
-    return error.exit_code
 
 
 def _work(settings: Settings, stop: Event) -> None:
