@@ -105,10 +105,18 @@ def _run_marked(marker: Marker, made: Mark, command: Sequence[str]) -> int:
 def _run(command: Sequence[str]) -> int:
     """Run a command in our place: its output, its signals, its exit code (128 + N if killed)."""
     started: list[int] = []
+    # A signal that comes while the command is started waits until we know whom to pass it to.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)
     with _forwarding(started):
         try:
             started.append(
-                os.posix_spawnp(command[0], list(command), os.environ, setsigdef=[signal.SIGINT])
+                os.posix_spawnp(
+                    command[0],
+                    list(command),
+                    os.environ,
+                    setsigmask=mask,
+                    setsigdef=[signal.SIGINT],
+                )
             )
         except FileNotFoundError:
             _warn(f"{command[0]}: command not found")
@@ -116,6 +124,8 @@ def _run(command: Sequence[str]) -> int:
         except OSError as error:
             _warn(f"{command[0]}: cannot be run ({error.strerror})")
             return NOT_EXECUTABLE
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         code = os.waitstatus_to_exitcode(os.waitpid(started[0], 0)[1])
     return code if code >= 0 else 128 - code
 
