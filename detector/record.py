@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from detector import clock
+from detector.admitting import admit
 from detector.conditions import Condition
 from detector.engine.baselines import BaselineRows, Publisher
 from detector.store import Step, Store
@@ -111,10 +112,12 @@ class Record:
         if clock.monotonic_s() - self._committed_s >= self._every_s:
             self.commit()
 
-    def renew(self) -> None:
-        """Keep the lease while there is nothing to commit."""
-        if self._store is not None:
-            self._store.renew()
+    def renew(self) -> bool:
+        """Keep the lease while nothing is read; whether people told of what wants a commit."""
+        if self._store is None:
+            return False
+        self._store.renew()
+        return bool(self._store.misses())
 
     def commit(self) -> Offsets:
         """Write incidents, windows, state and positions in one transaction.
@@ -126,6 +129,8 @@ class Record:
             return {}
         self._heed()
         step = self._step()
+        if misses := self._store.misses():
+            step = admit(step, misses, self._store.wishes().hold_back)
         states = self._worker.snapshot()
         states |= {name: part.snapshot() for name, part in self._kept.items()}
         self._store.commit(replace(step, states=states, offsets=self._offsets))

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from detector.clock import monotonic_s
 from detector.commands.parser import Verbs
 from detector.errors import InputError
 from detector.traffic.faults import Injected, SealError, unseal
-from detector.truth import Document, Match, Score, Truth, score
+from detector.traffic.server import Server
+from detector.truth import SLACK, Document, Match, Score, Truth, score
 
 LEAST = 5
 """A fault that asked fewer requests than this to fail did not really happen."""
 
 MISSED = 10
-PAGE = 200
+WAIT_S = 180.0
+LOOK_S = 1.0
 
 
 def add(parts: Verbs) -> None:
@@ -32,14 +35,20 @@ def add(parts: Verbs) -> None:
         "score",
         help="open sealed faults, and say which were found",
         description="Compare sealed faults with the incidents of a running Pushwake, or of a file "
-        "that replay wrote. Exit code 10: a fault was missed.",
+        "that replay wrote. A server is told what it missed, and makes an incident of it. Exit "
+        "code 10: a fault was missed.",
     )
     verb.set_defaults(run=run)
     verb.add_argument("sealed", type=Path, metavar="PATH", help="what `send` sealed")
     where = verb.add_mutually_exclusive_group(required=True)
     where.add_argument("--server", metavar="URL", help="a running Pushwake")
     where.add_argument("--incidents", type=Path, metavar="PATH", help="NDJSON of incidents")
-    verb.add_argument("--token-file", type=Path, metavar="PATH", help="the server's token")
+    verb.add_argument("--token-file", type=Path, metavar="PATH", help=_SHOWN)
+    verb.add_argument("--wait", type=float, default=WAIT_S, metavar="S", help=_WAIT)
+
+
+_SHOWN = "the server's token; telling of a miss needs the scope `write`"
+_WAIT = f"seconds that the server may take to judge the time of the last fault ({WAIT_S:.0f})"
 
 
 def run(options: argparse.Namespace) -> int:
@@ -50,16 +59,21 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(
             "no fault happened yet", where=str(options.sealed), advice="Wait until `send` has ended"
         )
-    since = min(fault.start for fault in happened)
-    found = (
-        _asked(options.server, options.token_file, since)
-        if options.server
-        else _read(options.incidents)
-    )
+    server = Server(options.server, _token(options.token_file)) if options.server else None
+    if server is not None:
+        _await(server, max(_at(fault.end) for fault in happened) + SLACK, options)
+        found = server.incidents(min(_at(fault.start) for fault in happened))
+    else:
+        found = _read(options.incidents)
     result = score(found, [_label(fault, found) for fault in happened])
     _tell(happened, result, len(faults) - len(happened))
     sys.stdout.write(msgspec.json.encode(result.as_dict()).decode() + "\n")
-    return 0 if all(match.found for match in result.wanted) else MISSED
+    pairs = zip(happened, result.matches, strict=True)
+    missed = [fault for fault, match in pairs if not match.found]
+    if server is not None:
+        for fault in missed:
+            sys.stderr.write(f"{fault.id}: incident {server.report(fault)}\n")
+    return MISSED if missed else 0
 
 
 def _open(path: Path) -> list[Injected]:
@@ -71,6 +85,30 @@ def _open(path: Path) -> list[Injected]:
         ) from error
 
 
+def _token(path: Path | None) -> str | None:
+    try:
+        return None if path is None else path.read_text().strip()
+    except OSError as error:
+        raise InputError(
+            f"cannot be read ({error.strerror})", where=str(path), advice="Name the token's file"
+        ) from error
+
+
+def _await(server: Server, until: datetime, options: argparse.Namespace) -> None:
+    """Wait for all before ``until`` to be judged: what is not judged is not missed."""
+    end = monotonic_s() + options.wait
+    while (judged := server.judged()) is None or judged < until:
+        if monotonic_s() >= end:
+            so_far = "nothing" if judged is None else f"all before {judged:%H:%M:%S}"
+            raise InputError(
+                f"the last fault may still be found: needed is all before {until:%H:%M:%S}, and "
+                f"so far {so_far} has been judged",
+                where=options.server,
+                advice="See whether the worker runs and reads, and score again",
+            )
+        time.sleep(LOOK_S)
+
+
 def _label(fault: Injected, found: Sequence[Document]) -> Truth:
     """A fault as a label; its service under the full names that the mesh gives it."""
     name = fault.service.rpartition(":")[0]
@@ -78,41 +116,15 @@ def _label(fault: Injected, found: Sequence[Document]) -> Truth:
     services = {one for one in known if one == name or one.startswith(f"{name}.")}
     return Truth(
         id=fault.id,
-        start=datetime.fromisoformat(fault.start),
-        end=datetime.fromisoformat(fault.end),
+        start=_at(fault.start),
+        end=_at(fault.end),
         services=sorted(services) or [name],
         cause="workload",
     )
 
 
-def _asked(server: str, token_file: Path | None, since: str) -> list[Document]:
-    """All incidents of a server since then, whole."""
-    try:
-        headers = (
-            {"authorization": f"Bearer {token_file.read_text().strip()}"} if token_file else {}
-        )
-        with httpx.Client(base_url=server, headers=headers, timeout=30) as client:
-            ids = list(_ids(client, since))
-            return [_got(client, f"/v1/incidents/{name}", {}) for name in ids]
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise InputError(
-            f"cannot be asked ({error})", where=server, advice="Name a running `pushwake serve`"
-        ) from error
-
-
-def _ids(client: httpx.Client, since: str) -> Iterable[str]:
-    asked: dict[str, str | int] = {"since": since, "page_size": PAGE}
-    while True:
-        page = _got(client, "/v1/incidents", asked)
-        yield from (one["id"] for one in page["items"])
-        if not (token := page.get("next_page_token")):
-            return
-        asked = {**asked, "page_token": token}
-
-
-def _got(client: httpx.Client, path: str, asked: dict[str, str | int]) -> dict[str, Any]:
-    answer: dict[str, Any] = client.get(path, params=asked).raise_for_status().json()
-    return answer
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def _read(path: Path) -> list[Document]:

@@ -165,8 +165,9 @@ class Live:
         if waited >= self._commit_s and is_news:
             self._commit()
         elif clock.monotonic_s() - self._renewed_s >= self._renew_s:
-            self._record.renew()
             self._renewed_s = clock.monotonic_s()
+            if self._record.renew():
+                self._commit()
 
     def _take(self, batch: Batch) -> None:
         time = self._worker.add(batch)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 
 from detector.engine.series import SILENT
+from detector.missed import MISSED
 from detector.report.phrases import clean, clock, count, duration, percent, plural, some
 from detector.types import Attribution, Cause, Incident, Status, Window, WindowKind
 
@@ -171,8 +172,10 @@ def tell(incident: Incident) -> str:
     excess = f" where {count(incident.expected)} were expected, {count(incident.excess)} too many"
     excess = "" if named == [SILENT] else excess
     sure = percent(incident.attribution.confidence)
+    fault = incident.signature
+    missed = "Pushwake missed this: " if fault and fault.id == MISSED.id else ""
     return (
-        f"{what} on {some(services(incident), 4)}: {failed(incident)}{excess}, "
+        f"{missed}{what} on {some(services(incident), 4)}: {failed(incident)}{excess}, "
         f"{length}; {because(incident.attribution)} (confidence {sure})."
     )
 

@@ -15,6 +15,7 @@ from detector.conditions import Condition
 from detector.documents import IncidentDocument
 from detector.engine.baselines import BaselineRows
 from detector.errors import StoreError
+from detector.missed import Miss
 from detector.reconciliation import LedgerRows, Mark
 from detector.settings import StoreSettings
 from detector.store import rows, tables
@@ -27,6 +28,7 @@ from detector.store.lease import Lease, acquire, release, renew, this_process
 from detector.store.ledger_rows import write_ledger
 from detector.store.marks import read_marks
 from detector.store.migrate import migrate
+from detector.store.misses import untold_misses
 from detector.store.outbox import entries_of, put_entries, put_notices, told_of
 from detector.store.people import Wishes, read_wishes
 from detector.store.rollout_rows import put_rollouts
@@ -251,6 +253,11 @@ class Store:
         """What people want to hear of, and what they expect."""
         with self._reading() as connection:
             return read_wishes(connection, self._now())
+
+    def misses(self) -> list[Miss]:
+        """Faults that people say were missed and that no step has told of."""
+        with self._reading() as connection:
+            return untold_misses(connection)
 
     def told(self, incidents: Collection[str]) -> set[str]:
         """Those of these incidents that a notice was written of before."""

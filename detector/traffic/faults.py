@@ -29,7 +29,10 @@ KINDS: dict[str, Ask] = {
     "te204": Ask(status=204, fault="te204"),
     "garbage": Ask(fault="garbage"),
 }
-"""Ways of failing that a sidecar tells apart: UC, a code of the application's, UPE."""
+"""Ways of failing that a sidecar tells apart."""
+
+SIGNALS = {"reset": "UC", "error": "500", "unavailable": "503", "te204": "UPE", "garbage": "UPE"}
+"""The response flag, or the application's own code, by which a sidecar tells each."""
 
 SHARES = (0.1, 0.3, 1.0)
 LASTS_S = (15.0, 90.0)

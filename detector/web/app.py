@@ -19,6 +19,7 @@ from detector.web import (
     health,
     incidents,
     ledger,
+    misses,
     pages,
     people,
     probes,
@@ -38,6 +39,7 @@ from detector.web.streams import Streams
 _PARTS = (
     probes,
     incidents,
+    misses,
     ledger,
     people,
     silences,

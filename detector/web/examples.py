@@ -14,6 +14,7 @@ from detector.documents import (
     WindowReference,
 )
 from detector.engine.baselines import Baseline
+from detector.missed import Miss
 from detector.reconciliation import ProxyRow, WorkloadRollout
 from detector.signatures import Fault
 from detector.silencing import Matcher, Silence
@@ -113,6 +114,20 @@ FEEDBACK = Feedback(
     at=NOON + timedelta(minutes=9),
     note="we drain this zone every Monday",
     held_back=3,
+)
+
+MISS = Miss(
+    id="fa0475ae2229",
+    service="cart.shop",
+    signal="UC",
+    started_at=NOON - timedelta(minutes=30),
+    ended_at=NOON - timedelta(minutes=29),
+    failed=57,
+    requests=190,
+    cause="workload",
+    note="pushwake traffic, fault 3-reset",
+    by="qualification",
+    reported_at=NOON,
 )
 
 AUDITED = AuditEntry(

@@ -17,6 +17,14 @@ SILENCE: dict[str, Any] = {
     "owner": "ann",
     "lasts_s": 3600,
 }
+MISS: dict[str, Any] = {
+    "service": "cart.shop",
+    "signal": "UC",
+    "started_at": "2026-03-01T11:57:00Z",
+    "ended_at": "2026-03-01T11:58:00Z",
+    "failed": 57,
+    "requests": 190,
+}
 
 
 def audited(client: httpx.Client, subject: str) -> list[str]:
@@ -133,6 +141,23 @@ def test_a_silence_without_end_owner_reason_or_aim_is_refused_where_it_is_wrong(
     answer = writer.post("/v1/silences", json=body)
     assert answer.status_code == 422, answer.text
     assert answer.json()["errors"][0]["pointer"].startswith(pointer)
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"ended_at": "2026-03-01T11:57:00Z"}, "/ended_at"),
+        ({"failed": 191}, "/failed"),
+        ({"service": "no host"}, "/service"),
+        ({"cause": "somebody"}, "/cause"),
+    ],
+)
+def test_a_miss_that_makes_no_sense_is_refused_where_it_is_wrong(
+    writer: httpx.Client, changes: dict[str, Any], pointer: str
+) -> None:
+    answer = writer.post("/v1/misses", json=MISS | changes)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == pointer
 
 
 def test_a_request_repeated_under_its_key_changes_nothing_more(writer: httpx.Client) -> None:
