@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
 BINARIES = Path(sys.executable).parent
-OVERLAYS = ("single", "replicated")
+OVERLAYS = ("single", "replicated", "scaled")
 WORKLOADS = ("Deployment", "StatefulSet")
 
 Document = dict[str, Any]

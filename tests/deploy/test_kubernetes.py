@@ -78,7 +78,26 @@ def test_every_object_of_a_namespace_is_in_that_of_pushwake(overlay: str) -> Non
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_overlay_runs_worker_web_and_notifier(overlay: str) -> None:
-    assert sorted(one.name for one in processes(kustomized(overlay))) == ["notify", "run", "serve"]
+    wanted = {"notify", "run", "serve"} | ({"rollup"} if overlay == "scaled" else set())
+    assert {one.name for one in processes(kustomized(overlay))} == wanted
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_rollup_workers_read_for_a_worker_that_knows_of_them(overlay: str) -> None:
+    running = {one.name: one for one in processes(kustomized(overlay))}
+    told = {
+        name: load(SETTINGS, environment(running[name], SECRETS)).rollup.on
+        for name in ("run", "rollup")
+        if name in running
+    }
+    assert told == ({"run": True, "rollup": True} if overlay == "scaled" else {"run": False})
+
+
+def test_a_rollup_worker_keeps_its_name_over_restarts_and_sees_no_store() -> None:
+    (rollup,) = [one for one in processes(kustomized("scaled")) if one.name == "rollup"]
+    assert rollup.workload["kind"] == "StatefulSet"
+    assert load(SETTINGS, environment(rollup, SECRETS)).rollup.instance == ""  # the pod's name
+    assert not [one for one in rollup.container["env"] if "STORE" in one["name"]]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -91,7 +110,10 @@ def test_selectors_find_their_pods_and_ports_have_their_names(overlay: str) -> N
     for budget in of_kind(found, "PodDisruptionBudget"):
         wanted = budget["spec"]["selector"]["matchLabels"]
         (chosen,) = [one for one in running if wanted.items() <= one.labels.items()]
-        assert chosen.workload["spec"]["replicas"] > budget["spec"]["minAvailable"]
+        replicas = chosen.workload["spec"]["replicas"]
+        away = budget["spec"].get("maxUnavailable")
+        assert (replicas - budget["spec"]["minAvailable"] if away is None else away) > 0
+        assert replicas > 1
     for service in of_kind(found, "Service"):
         for port in service["spec"]["ports"]:
             assert [
@@ -166,6 +188,9 @@ def test_the_settings_load_in_the_surroundings_of_the_container(process: Process
     assert settings.web.port == 8080
     assert (settings.notify.host, settings.notify.port) == ("0.0.0.0", 9471)
     assert (settings.run.host, settings.run.port) == ("", 9470)
+    assert (settings.rollup.host, settings.rollup.port) == ("", 9472)
+    if process.name == "rollup":
+        return
     if process.workload["kind"] == "StatefulSet":
         assert settings.store.url == "sqlite:////var/lib/pushwake/pushwake.db"
     else:

@@ -16,9 +16,20 @@ import yaml
 
 from detector.live import Status
 from detector.live.metrics import Metrics
+from detector.live.rolling import Share
+from detector.live.share_metrics import registry_of
 from detector.notify.meter import Meter
 from detector.web.meter import Meter as WebMeter
-from tests.deploy.manifests import DEPLOY, KUBERNETES, ROOT, Document, documents, kubectl, tool
+from tests.deploy.manifests import (
+    DEPLOY,
+    ROOT,
+    Document,
+    documents,
+    kubectl,
+    kustomized,
+    of_kind,
+    tool,
+)
 
 MONITORING = DEPLOY / "monitoring"
 CRDS = ROOT / "tests" / "data" / "crds"
@@ -43,8 +54,13 @@ HEALTHY = {
     'pushwake_incidents_open{cause="control-plane"}': "0x180",
     'pushwake_notification_channel_stopped{channel="on-call"}': "0x180",
     'pushwake_notification_oldest_seconds{channel="on-call"}': "2x180",
+    'pushwake_rollup_partitions{pod="pushwake-rollup-0"}': "3x180",
+    'pushwake_rollup_partitions{pod="pushwake-rollup-1"}': "3x180",
+    "pushwake_rollup_lag_records": "0x180",
+    "pushwake_rollup_records_total": "0+60000x180",
+    "pushwake_rollup_refused_total": "0x180",
 }
-"""A live worker and a notifier, a minute a value."""
+"""A live worker, two that roll up for it and a notifier, a minute a value."""
 GONE = "_x180"
 CASES: dict[str, dict[str, str]] = {
     "PushwakeDown": dict.fromkeys(HEALTHY, GONE),
@@ -65,6 +81,11 @@ CASES: dict[str, dict[str, str]] = {
     "PushwakeForgets": {"pushwake_series_evicted_total": "0+50x180"},
     "PushwakeChannelStopped": {'pushwake_notification_channel_stopped{channel="on-call"}': "1x180"},
     "PushwakeTellsLate": {'pushwake_notification_oldest_seconds{channel="on-call"}': "0+60x180"},
+    "PushwakePartitionsUnread": {
+        'pushwake_rollup_partitions{pod="pushwake-rollup-1"}': "3x150 _x30"
+    },
+    "PushwakeRollupBehind": {"pushwake_rollup_lag_records": "900000x180"},
+    "PushwakeRollupRefused": {"pushwake_rollup_refused_total": "0+2x180"},
     "PushwakeIncidentOpen": {'pushwake_incidents_open{cause="control-plane"}': "1x180"},
 }
 
@@ -93,13 +114,18 @@ def expressions() -> Iterator[str]:
 
 
 def exposed() -> set[str]:
-    """The names that the metrics pages of worker, notifier and web process can hold."""
+    """The names that the metrics pages of all processes can hold."""
     worker = Metrics(Status(), lambda: datetime(2026, 3, 1, tzinfo=UTC), "hash").registry
     endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
     endings["info"] = ("_info",)
     return {
         family.name + ending
-        for registry in (worker, Meter().registry, WebMeter("hash", lambda: 0).registry)
+        for registry in (
+            worker,
+            Meter().registry,
+            WebMeter("hash", lambda: 0).registry,
+            registry_of(Share()),
+        )
         for family in registry.collect()
         for ending in endings.get(family.type, ("",))
     }
@@ -139,6 +165,22 @@ def test_an_alert_fires_when_it_should_and_alone(
     assert firing(tmp_path, changed, MINUTES - 5) == {alert}
 
 
+def test_rollup_workers_that_are_all_gone_are_noticed_and_those_that_never_were_are_not(
+    tmp_path: Path,
+) -> None:
+    rollups = [name for name in HEALTHY if name.startswith("pushwake_rollup")]
+    ended = {name: HEALTHY[name].replace("x180", "x150 _x30") for name in rollups}
+    assert firing(tmp_path, ended, MINUTES - 5) == {"PushwakePartitionsUnread"}
+    assert firing(tmp_path, dict.fromkeys(rollups, GONE), MINUTES - 5) == set()
+
+
+def test_a_partition_that_is_counted_twice_while_it_moves_is_not_missed_later(
+    tmp_path: Path,
+) -> None:
+    moving = {'pushwake_rollup_partitions{pod="pushwake-rollup-0"}': "3x160 6x1 3x20"}
+    assert firing(tmp_path, moving, MINUTES - 5) == set()
+
+
 def test_the_control_planes_absence_is_noticed_also_when_it_never_spoke(tmp_path: Path) -> None:
     silent = {'pushwake_records_total{kind="istiod",format="istiod-text"}': GONE}
     assert firing(tmp_path, silent, MINUTES - 5) == {"PushwakeNoControlPlane"}
@@ -169,9 +211,10 @@ def test_rules_and_monitor_fit_the_operators_schema() -> None:
 def test_the_monitor_finds_the_service_and_its_ports() -> None:
     (monitor,) = documents(MONITORING / "servicemonitor.yaml")
     wanted = monitor["spec"]["selector"]["matchLabels"]
-    services = documents(KUBERNETES / "base" / "services.yaml")
     (found,) = [
-        one for one in services if wanted.items() <= one["metadata"].get("labels", {}).items()
+        one
+        for one in of_kind(kustomized("scaled"), "Service")
+        if wanted.items() <= one["metadata"].get("labels", {}).items()
     ]
     assert {one["port"] for one in monitor["spec"]["endpoints"]} == {
         one["name"] for one in found["spec"]["ports"]

@@ -24,6 +24,7 @@ from tests.parts.kafka import free_port
 
 READY_S = 20.0
 STATEFUL = processes(documents(KUBERNETES / "single" / "statefulset.yaml"))
+(ROLLUP,) = processes(documents(KUBERNETES / "scaled" / "rollup.yaml"))
 SETTINGS = KUBERNETES / "base" / "pushwake.toml"
 MOUNTED = "/etc/pushwake/pushwake.toml"
 
@@ -44,7 +45,7 @@ def surroundings(process: Process, folder: Path) -> dict[str, str]:
     return {**told, "PUSHWAKE_STORE__URL": address, "PUSHWAKE_RUN__PORT": "0"}
 
 
-@pytest.mark.parametrize("process", STATEFUL, ids=lambda one: str(one.name))
+@pytest.mark.parametrize("process", [*STATEFUL, ROLLUP], ids=lambda one: str(one.name))
 def test_every_command_of_a_container_is_one_of_pushwake(process: Process) -> None:
     command = [*command_of(process), "--help"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
@@ -60,6 +61,16 @@ def test_the_worker_reads_its_settings_and_asks_for_the_broker_that_they_name(
     told |= {"PUSHWAKE_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:9", "PUSHWAKE_KAFKA__TIMEOUT_S": "1"}
     run = subprocess.run(
         command_of(process), env=told, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.returncode == 3
+    assert "127.0.0.1:9: no broker answers" in run.stderr
+
+
+def test_the_rollup_worker_asks_for_the_broker_that_the_settings_name() -> None:
+    told = environment(ROLLUP, {}) | {"PUSHWAKE_ROLLUP__PORT": "0"}
+    told |= {"PUSHWAKE_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:9", "PUSHWAKE_KAFKA__TIMEOUT_S": "1"}
+    run = subprocess.run(
+        command_of(ROLLUP), env=told, capture_output=True, text=True, timeout=60, check=False
     )
     assert run.returncode == 3
     assert "127.0.0.1:9: no broker answers" in run.stderr
