@@ -28,6 +28,20 @@ os.environ.setdefault("PUSHWAKE_RUN__PORT", "0")
 MakeTopic = Callable[..., str]
 
 
+@pytest.fixture(autouse=True)
+def processes_measured_as_the_test_is(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test marked ``no_cover`` starts processes that measure no coverage either.
+
+    The mark is for tests that run the whole product at length: other tests reach the same lines,
+    and counting them took half of the time.
+    """
+    if request.node.get_closest_marker("no_cover"):
+        for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+            monkeypatch.delenv(name)
+
+
 class NoApacheWarning(UserWarning):
     """Part of the tests is left out."""
 

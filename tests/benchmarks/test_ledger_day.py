@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import cache
 
 import pytest
 
 from benchmarks.ledger import BEGIN, Day, bytes_a_proxy, run, storm_lines
 from detector.reconciliation import Ledger
 from detector.settings import Settings
-from detector.types import Window
 from pipelines.batch import Batch
 from pipelines.parse import Parser
 
+pytestmark = pytest.mark.no_cover
+
 PROXIES = 400
 BUDGET_BYTES = 2048
-
-
-@cache
-def day(hours: float) -> tuple[Day, tuple[Window, ...]]:
-    made = Day(proxies=PROXIES, hours=hours)
-    _, windows, _ = run(made.events())
-    return made, tuple(windows)
 
 
 def seconds(time: datetime | None) -> float:
@@ -31,7 +24,8 @@ def seconds(time: datetime | None) -> float:
 
 
 def test_a_day_of_ageing_scaling_and_endpoints_shows_the_real_changes_and_nothing_else() -> None:
-    made, windows = day(12.0)
+    made = Day(proxies=PROXIES, hours=12.0)
+    _, windows, _ = run(made.events())
 
     assert [window.kind for window in windows] == [kind for kind, _, _ in made.truth]
     for window, (kind, start, end) in zip(windows, made.truth, strict=True):
@@ -39,9 +33,6 @@ def test_a_day_of_ageing_scaling_and_endpoints_shows_the_real_changes_and_nothin
         assert seconds(window.started_at) == pytest.approx(begun, abs=2)
         assert seconds(window.ended_at or window.stuck_since) == pytest.approx(end, abs=10)
 
-
-def test_versions_and_counts_of_the_day_are_those_that_happened() -> None:
-    _, windows = day(12.0)
     by_kind = {window.kind: window for window in windows}
     upgrade, canary = by_kind["upgrade"], by_kind["revision"]
 

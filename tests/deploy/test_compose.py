@@ -138,6 +138,7 @@ def health(name: str, port: int) -> int:
     return subprocess.run([sys.executable, flag, there], timeout=30, check=False).returncode
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("readers", [0, 2], ids=["alone", "scale"])
 def test_broker_topics_worker_and_web_process_together_tell_of_an_incident(
     readers: int, tmp_path: Path

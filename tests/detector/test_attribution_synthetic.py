@@ -11,6 +11,8 @@ from detector.attribution import Case, explain
 from detector.types import Attribution, Cause, WindowKind
 from tests.detector.attribution_scenes import Mesh, Scene, anonymous
 
+pytestmark = pytest.mark.no_cover
+
 SEEDS = range(1000, 1100)
 GRADUAL: tuple[WindowKind, ...] = ("upgrade", "sidecar-rollout")
 REFUSED = "upstream_reset_before_response_started,remote_connection_failure,Connection_refused"

@@ -22,12 +22,13 @@ from detector.replaying import Inputs, replay
 from detector.settings import DetectionSettings, Settings, StoreSettings
 from detector.store import Store, outbox, tables
 from detector.store.reading import reading
-from tests.parts import unmeasured
 from tests.parts.kafka import Broker
 from tests.parts.lives import LEASE_S, PLACES
 from tests.parts.postgres import Postgres
 from tests.parts.stream import Stream, seeded
 from tests.parts.tansu import Cluster
+
+pytestmark = pytest.mark.no_cover
 
 KILLS = 50
 SEED = 7
@@ -70,9 +71,7 @@ class Case:
         """Lives that are killed and a last one, which ends with ``code``."""
         command = [sys.executable, "-m", "tests.parts.lives", str(SEED), str(kills)]
         command += self.command(store)
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, env=unmeasured()
-        ) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
                 yield process
             finally:

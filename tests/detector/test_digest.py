@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,7 @@ def test_an_incident_is_the_same_whether_lines_or_their_digests_are_judged() -> 
     assert expected[0]["exemplars"]
 
 
+@pytest.mark.no_cover
 @SLOW
 @given(st.lists(st.integers(1, len(ACCESS) - 1), max_size=6), st.integers(0, 100))
 def test_digests_add_up_in_any_cut_and_any_order(cuts: list[int], seed: int) -> None:

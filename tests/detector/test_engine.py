@@ -93,6 +93,7 @@ def test_a_scanner_at_the_gateway_opens_nothing() -> None:
     assert not alarms(judge(Engine(DetectionSettings()), rows))
 
 
+@pytest.mark.no_cover
 def test_a_window_lowers_the_threshold_for_signals_of_reconciliation_only() -> None:
     def first(signal: str, windows: tuple[Window, ...]) -> int | None:
         for size in range(8, 200, 2):
@@ -233,6 +234,7 @@ def test_a_flood_of_names_evicts_the_quiet_and_stays_within_the_limit() -> None:
     assert engine.catalogue.edges.row(Edge(*SHOP)) > 0
 
 
+@pytest.mark.no_cover
 def test_a_busy_newcomer_gets_its_place_among_a_flood_of_names_and_keeps_it() -> None:
     engine = Engine(DetectionSettings(max_series=100))
     cat = engine.catalogue

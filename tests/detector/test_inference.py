@@ -17,6 +17,8 @@ from detector.types import Window
 from pipelines.schema import MOMENTS
 from tests.detector.conftest import RECORDINGS
 
+pytestmark = pytest.mark.no_cover
+
 UPGRADES = ("a_upgrade_nc", "a_upgrade_nr503", "b_tls_mismatch", "c_204_te")
 QUIET = ("d_backend_crash", "g_eds_drained", "h_client_4xx", "l_clean")
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import numpy as np
+import pytest
 
 from detector.engine.series import SILENT, Edge
 from detector.report.wording import tell
 from detector.settings import Settings
 from detector.worker import Worker
 from tests.detector.test_single_cases import HOUR, START, STEP, Row, frame
+
+pytestmark = pytest.mark.no_cover
 
 WEB = "web-v1.shop"
 SERVICES = ("cart", "bank", "mail", "tax")

@@ -82,6 +82,7 @@ def test_nulls_and_negative_counts_do_no_harm() -> None:
     assert errors == {}
 
 
+@pytest.mark.no_cover
 @given(
     st.lists(
         st.tuples(

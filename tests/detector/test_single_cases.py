@@ -6,11 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
+import pytest
 
 from detector.settings import Settings
 from detector.types import Incident
 from detector.worker import Worker
 from pipelines import schema
+
+pytestmark = pytest.mark.no_cover
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 STEP = timedelta(seconds=10)

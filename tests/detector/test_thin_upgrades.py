@@ -13,6 +13,8 @@ from detector.types import Incident
 from detector.worker import Worker
 from pipelines import schema
 
+pytestmark = pytest.mark.no_cover
+
 START = datetime(2026, 11, 23, tzinfo=UTC)
 UPGRADE = START + timedelta(minutes=30)
 END = UPGRADE + timedelta(minutes=20)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import msgspec
+import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -72,6 +73,7 @@ def test_the_slice_holds_an_incident_of_the_control_plane() -> None:
     assert [one["attribution"]["cause"] for one in EXPECTED] == ["control-plane"]
 
 
+@pytest.mark.no_cover
 @SLOW
 @given(st.lists(st.integers(1, len(ACCESS)), max_size=30))
 def test_any_cut_into_batches_gives_the_same_incidents(cuts: list[int]) -> None:
@@ -81,6 +83,7 @@ def test_any_cut_into_batches_gives_the_same_incidents(cuts: list[int]) -> None:
     assert told(worker) == EXPECTED
 
 
+@pytest.mark.no_cover
 @SLOW
 @given(st.integers(0, 2**32), st.lists(st.integers(1, len(ACCESS)), max_size=8))
 def test_a_shuffle_within_the_lateness_gives_the_same_incidents(seed: int, cuts: list[int]) -> None:
@@ -91,6 +94,7 @@ def test_a_shuffle_within_the_lateness_gives_the_same_incidents(seed: int, cuts:
     assert worker.late == 0
 
 
+@pytest.mark.no_cover
 @SLOW
 @given(st.integers(1, len(ACCESS) - 1))
 def test_a_restored_worker_goes_on_as_the_first_one_would(cut: int) -> None:
@@ -103,6 +107,7 @@ def test_a_restored_worker_goes_on_as_the_first_one_would(cut: int) -> None:
     assert told(second) == EXPECTED
 
 
+@pytest.mark.no_cover
 @SLOW
 @given(st.integers(len(ACCESS) // 4, len(ACCESS) - 1))
 def test_nothing_uses_the_future(cut: int) -> None:

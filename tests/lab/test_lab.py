@@ -44,7 +44,7 @@ def lines(path: Path) -> list[str]:
 
 def until(what: str, path: Path, times: int = 1) -> str:
     """The text of a file once it holds this so many times."""
-    for _ in range(100):
+    for _ in range(600):
         if len(re.findall(what, text := path.read_text())) >= times:
             return text
         time.sleep(0.1)

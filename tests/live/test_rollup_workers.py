@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from detector import clock
@@ -18,6 +19,8 @@ from tests.live.test_dead_letters import read
 from tests.parts.kafka import Broker
 from tests.parts.stream import Stream, seeded
 from tests.parts.worker import WorkerProcess, eventually
+
+pytestmark = pytest.mark.no_cover
 
 MakeTopic = Callable[..., str]
 SEED = 11

@@ -13,6 +13,8 @@ from kafka import KafkaProducer
 from tests.parts.tansu import Cluster
 from tests.parts.worker import WorkerProcess, eventually
 
+pytestmark = pytest.mark.no_cover
+
 MakeTopic = Callable[..., str]
 Start = Callable[..., WorkerProcess]
 

@@ -77,6 +77,7 @@ def hanging(*, taken: bool) -> Callable[[Call], Fault]:
     return lambda _: Fault(200, taken=taken, slow_s=30)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("kind", "most"), [("slack-bot", 1), ("slack-webhook", 2)])
 def test_killed_between_sending_and_recording_the_message_is_there_and_a_bot_sends_no_second(
     world: World, slack: FakeSlack, kind: str, most: int
@@ -95,6 +96,7 @@ def test_killed_between_sending_and_recording_the_message_is_there_and_a_bot_sen
         assert "Sent again" in str(slack.roots[1]["blocks"])
 
 
+@pytest.mark.no_cover
 def test_killed_over_and_over_every_incident_is_told_once_and_in_order(
     world: World, slack: FakeSlack
 ) -> None:
@@ -114,6 +116,7 @@ def test_killed_over_and_over_every_incident_is_told_once_and_in_order(
     assert [re.findall(r"svc(\d)", one["text"])[0] for one in slack.roots] == [*map(str, numbers)]
 
 
+@pytest.mark.no_cover
 def test_no_secret_is_in_logs_metrics_or_probes_whatever_slack_answers(
     world: World, slack: FakeSlack
 ) -> None:

@@ -8,11 +8,6 @@ from typing import NoReturn
 import pytest
 
 
-def unmeasured() -> dict[str, str]:
-    """The environment for a process that is to be killed, which can tell no coverage: faster."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-
-
 def missing(part: str, reason: str) -> NoReturn:
     """Skip the test that needs a part; fail where all parts are demanded, as in CI."""
     message = f"{part}: {reason}"
