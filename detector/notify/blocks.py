@@ -20,6 +20,8 @@ HEADER = 150
 CONTEXT = 1_900
 FALLBACK = 1_000
 CUT = "…"
+NOTHING = "–"
+"""In place of a text that Slack would take for none, and so refuse the whole message."""
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
@@ -27,11 +29,12 @@ _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 def escaped(text: str, limit: int) -> str:
     """``text`` with ``& < >`` escaped, at most ``limit`` characters of Slack's counting.
 
-    No escape is cut in two.
+    No escape is cut in two, and no text is empty.
 
-    >>> escaped("a<b & c", 100), escaped("<<<<", 10)
-    ('a&lt;b &amp; c', '&lt;&lt;…')
+    >>> escaped("a<b & c", 100), escaped("<<<<", 10), escaped(" ", 10)
+    ('a&lt;b &amp; c', '&lt;&lt;…', '–')
     """
+    text = said(text)
     parts: list[str] = []
     length = 0
     for character in text:
@@ -45,6 +48,12 @@ def escaped(text: str, limit: int) -> str:
     return "".join(parts)
 
 
+def said(text: str) -> str:
+    """``text``, or a dash if there is nothing in it that can be seen."""
+    visible = any(one.isprintable() and not one.isspace() for one in text)
+    return text if visible else NOTHING
+
+
 def link(url: str, label: str) -> str:
     """A link in Slack's markup; ``url`` is of our own making."""
     return f"<{escaped(url, 1_000).replace('|', '%7C')}|{escaped(label, 100)}>"
@@ -52,13 +61,14 @@ def link(url: str, label: str) -> str:
 
 def header(text: str) -> Block:
     """A heading; plain text, which knows no escapes."""
+    text = said(text)
     short = text if len(text) <= HEADER else text[: HEADER - 1] + CUT
     return {"type": "header", "text": {"type": "plain_text", "text": short, "emoji": False}}
 
 
 def section(text: str) -> Block:
     """A paragraph of escaped text; cut by the caller."""
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+    return {"type": "section", "text": {"type": "mrkdwn", "text": said(text)}}
 
 
 def fields(pairs: Iterable[tuple[str, str]]) -> Block:

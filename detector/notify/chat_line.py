@@ -189,7 +189,9 @@ class ChatLine:
         late = self._delay(action.rows)
         if action.what != "post" or late <= LATE:
             return message
-        return wording.noted(message, f"Told {duration(late)} late: the channel was held up.")
+        quiet = any(row.since and self._planner.held(row, row.since) for row in action.rows)
+        why = "it came in quiet hours" if quiet else "the channel was held up"
+        return wording.noted(message, f"Told {duration(late)} late: {why}.")
 
     def _record(self, action: Action, notices: list[Notice], outcome: Outcome) -> None:
         if outcome.answer == "sent":

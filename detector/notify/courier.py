@@ -42,6 +42,7 @@ class Standing:
     turned_s: float = field(default_factory=clock.monotonic_s)  # of the monotonic clock
     waiting: int = 0
     oldest_s: float = 0.0
+    held: int = 0  # by quiet hours
     problem: str = ""
     since: datetime | None = None
     retry_at: datetime | None = None
@@ -171,11 +172,15 @@ class Courier:
                 )
 
     def _look(self) -> None:
+        """Note what is left to tell. What quiet hours hold back is neither late nor a fault."""
         with self._desk.reading() as connection:
-            waiting, since = deliveries.backlog(connection, self._name)
-        oldest_s = max(0.0, (self._now() - since).total_seconds()) if since else 0.0
-        self.standing.waiting, self.standing.oldest_s = waiting, oldest_s
-        self._meter.queue(self._name, waiting, oldest_s)
+            rows = deliveries.pending(connection, self._name)
+        now, standing = self._now(), self.standing
+        free = [row for row in rows if not routing.rests(self._channel, row, now)]
+        since = min((row.since for row in free if row.since), default=now)
+        standing.waiting, standing.held = len(free), len(rows) - len(free)
+        standing.oldest_s = max(0.0, (now - since).total_seconds())
+        self._meter.queue(self._name, standing.waiting, standing.oldest_s, standing.held)
 
     def _resume(self) -> None:
         """Keep to a pause of before; a stop of before ends: somebody may have acted."""

@@ -53,6 +53,8 @@ def _told(standing: Standing) -> dict[str, Any]:
     if standing.waiting:
         oldest = duration(timedelta(seconds=standing.oldest_s))
         told["waiting"] = f"{plural(standing.waiting, 'incident')}, for {oldest} at most"
+    if standing.held:
+        told["quiet"] = f"{plural(standing.held, 'incident')} until the quiet hours end"
     if standing.problem:
         return {**told, "problem": standing.problem, "since": standing.since}
     if standing.last:

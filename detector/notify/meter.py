@@ -29,6 +29,7 @@ class Meter:
         )
         self._waiting = self._gauge("queue", "Incidents with something left to tell.")
         self._oldest = self._gauge("oldest_seconds", "Age of the oldest of them.")
+        self._held = self._gauge("held", "Incidents that wait for the end of quiet hours.")
         self._stopped = self._gauge("channel_stopped", "1: nothing is sent until somebody acts.")
         self._pause = self._gauge("pause_seconds", "Seconds until the next try, after a failure.")
 
@@ -40,10 +41,11 @@ class Meter:
         """Note how late something was told."""
         self._delays.labels(channel).observe(max(0.0, delay.total_seconds()))
 
-    def queue(self, channel: str, waiting: int, oldest_s: float) -> None:
-        """Note what is left to tell."""
+    def queue(self, channel: str, waiting: int, oldest_s: float, held: int) -> None:
+        """Note what is left to tell now, and what has to wait for the end of quiet hours."""
         self._waiting.labels(channel).set(waiting)
         self._oldest.labels(channel).set(oldest_s)
+        self._held.labels(channel).set(held)
 
     def held(self, channel: str, *, stopped: bool, pause_s: float) -> None:
         """Note what keeps a channel from sending."""

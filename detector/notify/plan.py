@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Literal, get_args
 
 from detector.incidents.severity import rank
-from detector.notify.routing import quiet_until
+from detector.notify.routing import rests
 from detector.settings import ChannelSettings, NotifySettings
 from detector.store.deliveries import Row, Sent
 from detector.types import Severity
@@ -76,7 +76,7 @@ class Planner:
 
     def next(self, queue: Queue, now: datetime) -> Action | None:
         """What to send now, if anything."""
-        new = [row for row in queue.pending if not row.message and not self._held(row, now)]
+        new = [row for row in queue.pending if not row.message and not self.held(row, now)]
         return (
             self._open([row for row in new if row.status != "resolved"], new, queue, now)
             or self._develop(queue, now)
@@ -132,12 +132,13 @@ class Planner:
         if worst == "critical" and rank_of(sent.told_severity) < rank("critical"):
             return Action("escalate", sent.key, rows, sent)
         if not live and sent.told_status != "resolved":
-            return None if self._held(rows[0], now) else Action("end", sent.key, rows, sent)
+            quiet = all(self.held(row, now) for row in rows)
+            return None if quiet else Action("end", sent.key, rows, sent)
         return Action("skip", sent.key, rows, sent)
 
-    def _held(self, row: Row, now: datetime) -> bool:
-        """Whether quiet hours hold it back."""
-        return row.severity != "critical" and quiet_until(self._channel, now) is not None
+    def held(self, row: Row, now: datetime) -> bool:
+        """Whether quiet hours hold back a message about an incident."""
+        return rests(self._channel, row, now)
 
 
 def rank_of(severity: str) -> int:

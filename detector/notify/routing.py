@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time
 from fnmatch import fnmatchcase
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from detector.documents import IncidentDocument
 from detector.errors import SettingsError
@@ -34,38 +35,60 @@ def namespace(host: str) -> str:
 
 
 def check_quiet_hours(where: str, channel: ChannelSettings) -> None:
-    """Whether the quiet hours are times of a day.
+    """Whether the quiet hours are times of a day, in a time zone that is known.
 
     Raises:
         SettingsError: they are not.
     """
     try:
-        for text in filter(None, channel.quiet_hours.split("-")):
-            time.fromisoformat(text)
+        ZoneInfo(channel.time_zone)
+    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+        raise SettingsError(
+            f"time_zone {channel.time_zone!r} is not known here",
+            where=where,
+            advice="Write a name of the IANA database, as Europe/Berlin; it needs the system's "
+            "tzdata",
+        ) from error
+    if not channel.quiet_hours:
+        return
+    try:
+        begin, end = _hours(channel)
     except ValueError as error:
         raise SettingsError(
             f"quiet_hours {channel.quiet_hours} are no times of a day",
             where=where,
-            advice="Write them in UTC as 22:00-06:00",
+            advice="Write them as 22:00-06:00",
         ) from error
+    if begin == end:
+        raise SettingsError(
+            f"quiet_hours {channel.quiet_hours} end when they begin",
+            where=where,
+            advice='Leave them out for none; severity = "critical" tells nothing milder ever',
+        )
 
 
 def held(channel: ChannelSettings, row: Row, now: datetime) -> bool:
     """Whether quiet hours hold back the first that a channel hears of an incident."""
-    first = not row.told_revision and row.severity != "critical"
-    return first and quiet_until(channel, now) is not None
+    return not row.told_revision and rests(channel, row, now)
 
 
-def quiet_until(channel: ChannelSettings, now: datetime) -> datetime | None:
-    """When the channel's quiet hours end, if ``now`` lies in them."""
+def rests(channel: ChannelSettings, row: Row, now: datetime) -> bool:
+    """Whether an incident is none to break the channel's quiet hours for."""
+    return row.severity != "critical" and is_quiet(channel, now)
+
+
+def is_quiet(channel: ChannelSettings, now: datetime) -> bool:
+    """Whether it is quiet hours on the clocks of the channel's time zone.
+
+    Where clocks are put back, a time of day that comes twice is quiet both times.
+    """
     if not channel.quiet_hours:
-        return None
-    start, end = (time.fromisoformat(text) for text in channel.quiet_hours.split("-"))
-    today = now.astimezone(UTC)
-    begun = today.replace(hour=start.hour, minute=start.minute, second=0, microsecond=0)
-    if begun > today:
-        begun -= timedelta(days=1)
-    over = begun.replace(hour=end.hour, minute=end.minute)
-    if over <= begun:
-        over += timedelta(days=1)
-    return over if today < over else None
+        return False
+    begin, end = _hours(channel)
+    at = now.astimezone(ZoneInfo(channel.time_zone)).time()
+    return begin <= at < end if begin < end else at >= begin or at < end
+
+
+def _hours(channel: ChannelSettings) -> tuple[time, time]:
+    begin, end = (time.fromisoformat(text) for text in channel.quiet_hours.split("-"))
+    return begin, end

@@ -34,7 +34,9 @@ class ChannelSettings(Section, frozen=True):
     causes: tuple[Cause, ...] = ()
     """Only incidents with one of these causes. Empty: all."""
     quiet_hours: Annotated[str, Meta(pattern=r"^(\d\d:\d\d-\d\d:\d\d)?$")] = ""
-    """Time of day in UTC, such as 22:00-06:00, in which openings wait unless they are critical."""
+    """Times of day, such as 22:00-06:00, between which openings wait unless they are critical."""
+    time_zone: str = "UTC"
+    """Name in the IANA database, such as Europe/Berlin, of the clocks that quiet_hours go by."""
 
 
 class NotifySettings(Section, frozen=True):

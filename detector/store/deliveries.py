@@ -114,15 +114,6 @@ _SENT = [messages.c[name] for name in _NAMES]
 _decode = msgspec.json.Decoder(Notice).decode
 
 
-def backlog(connection: sa.Connection, channel: str) -> tuple[int, datetime | None]:
-    """How many incidents have something to tell, and since when."""
-    query = sa.select(sa.func.count(), sa.func.min(deliveries.c.since)).where(
-        deliveries.c.channel == channel, deliveries.c.since.is_not(None)
-    )
-    count, since = connection.execute(query).one()
-    return count, since
-
-
 def standing(connection: sa.Connection, channel: str) -> Channel:
     """Where the channel stands."""
     query = sa.select(channels).where(channels.c.name == channel)

@@ -82,13 +82,15 @@ def told(connection: sa.Connection, channel: str, rows: Collection[Row], now: da
 
 
 def returned(connection: sa.Connection, channel: str, key: str) -> None:
-    """Note that a message was not taken; if it never was, its incidents are free again."""
-    mine = _is(channel, key)
+    """Note that a message was not taken: what it would have told for the first time is free again.
+
+    So what opened first is told first, also where the next message is another one.
+    """
+    mine, table = _is(channel, key), deliveries
     connection.execute(sa.update(messages).where(mine).values(attempt="", attempted_at=None))
-    lost = connection.execute(sa.delete(messages).where(mine, messages.c.begun_at.is_(None)))
-    if lost.rowcount:
-        told_of = sa.and_(deliveries.c.channel == channel, deliveries.c.message == key)
-        connection.execute(sa.update(deliveries).where(told_of).values(message=""))
+    connection.execute(sa.delete(messages).where(mine, messages.c.begun_at.is_(None)))
+    untold = (table.c.channel == channel, table.c.message == key, table.c.told_revision == 0)
+    connection.execute(sa.update(table).where(*untold).values(message=""))
 
 
 def gone(connection: sa.Connection, channel: str, key: str) -> None:

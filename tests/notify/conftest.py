@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
 
@@ -14,6 +14,7 @@ import pytest
 
 from detector import clock
 from detector.notify import Desk, Health, Meter, Notifier, couriers
+from detector.notify.courier import LOOK_S, Courier
 from detector.settings import ChannelSettings, NotifySettings, Settings, StoreSettings, WebSettings
 from detector.store import Step, Store
 from detector.store.shared import SharedStore
@@ -21,6 +22,9 @@ from detector.timeline import EntryKind, notice
 from detector.types import Incident, Severity, Status
 from tests.parts.slack import TOKEN, FakeSlack, fake_slack
 from tests.web.samples import sample_incident
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+"""Before whatever a test's clock shows, so that no lease of then stands in its way."""
 
 
 def incident(
@@ -32,6 +36,19 @@ def incident(
     return made
 
 
+class Watch:
+    """A clock that goes when it is told to."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def wait(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
 class World:
     """A store as a worker writes it, and settings of a notifier on it."""
 
@@ -41,9 +58,10 @@ class World:
         self.slack = slack
         self.notify = NotifySettings(pause_s=0, backoff_s=0.05, backoff_max_s=0.2, timeout_s=2)
         self.charts: Callable[[str], bytes | None] = lambda _: None
+        self.now: Callable[[], datetime] = clock.now
         self.secret("hook", slack.hook)
         self.secret("token", TOKEN)
-        with Store.open(self.url):
+        with Store.open(self.url, now=lambda: LONG_AGO):
             pass
 
     def secret(self, name: str, text: str) -> str:
@@ -62,7 +80,7 @@ class World:
 
     def tell(self, incidents: Sequence[Incident], kind: EntryKind = "opened") -> None:
         """Commit incidents and their notices, as the worker does."""
-        with Store.open(self.url) as store:
+        with Store.open(self.url, now=self.now) as store:
             told = [notice(one, kind) for one in incidents]
             store.commit(Step(incidents=incidents, notices=told))
 
@@ -76,14 +94,25 @@ class World:
         )
 
     @contextmanager
+    def couriers(self, **channels: ChannelSettings) -> Iterator[tuple[dict[str, Courier], Meter]]:
+        """The couriers of channels, to be turned by hand."""
+        settings, meter = self.settings(**channels), Meter()
+        desk = Desk(SharedStore(settings.store), settings.store.lease_s, self.now)
+        desk.take()
+        try:
+            yield couriers(settings, desk, meter, charts=self.charts, now=self.now), meter
+        finally:
+            desk.close()
+
+    @contextmanager
     def notifier(self, **channels: ChannelSettings) -> Iterator[tuple[Health, Meter]]:
         settings = self.settings(**channels)
-        desk = Desk(SharedStore(settings.store), settings.store.lease_s, clock.now)
+        desk = Desk(SharedStore(settings.store), settings.store.lease_s, self.now)
         meter = Meter()
-        running = couriers(settings, desk, meter, charts=self.charts, now=clock.now)
+        running = couriers(settings, desk, meter, charts=self.charts, now=self.now)
         health, stop = Health(couriers=running), Event()
         process = Notifier(
-            desk, running, lease_s=5, kept=timedelta(days=30), health=health, now=clock.now
+            desk, running, lease_s=5, kept=timedelta(days=30), health=health, now=self.now
         )
         thread = Thread(target=process.run, args=(stop,))
         thread.start()
@@ -92,6 +121,14 @@ class World:
         finally:
             stop.set()
             thread.join()
+
+
+def deliver(courier: Courier) -> None:
+    """Turn until the channel has been told all that it can be told now."""
+    for _ in range(100):
+        if courier.turn() == LOOK_S:
+            return
+    raise AssertionError("it never ended")
 
 
 def until(holds: Callable[[], object], seconds: float = 20) -> None:

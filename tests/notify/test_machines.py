@@ -6,6 +6,7 @@ import hmac
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 from detector import clock
 from detector.notify import ready, try_out
 from detector.settings import ChannelSettings
-from tests.notify.conftest import World, incident, until
+from tests.notify.conftest import Watch, World, deliver, incident, until
 from tests.parts.alertmanager import alertmanager
 
 KEY = "whsec_" + base64.b64encode(b"a key of the user's own").decode()
@@ -106,6 +107,25 @@ def test_a_webhook_that_refuses_an_event_is_stopped_and_keeps_it(
 
     with world.notifier(own=webhook):
         until(lambda: len(receiver.events) == 1)
+
+
+def test_quiet_hours_hold_back_what_a_webhook_has_not_heard_of_and_nothing_else(
+    world: World, receiver: Receiver, webhook: ChannelSettings
+) -> None:
+    watch = world.now = Watch(datetime(2026, 3, 1, 21, tzinfo=UTC))
+    resting = msgspec.structs.replace(webhook, quiet_hours="22:00-06:00")
+    with world.couriers(own=resting) as (couriers, _):
+        world.tell([incident(0)])
+        deliver(couriers["own"])
+        watch.at = datetime(2026, 3, 1, 23, tzinfo=UTC)
+        world.tell([incident(1), incident(2, severity="critical")])
+        world.tell([incident(0, status="resolved")], "resolved")
+        deliver(couriers["own"])
+        assert [one["subject"][-1] for one in receiver.events] == ["0", "2", "0"]
+        watch.at = datetime(2026, 3, 2, 6, tzinfo=UTC)
+        deliver(couriers["own"])
+
+    assert [one["subject"][-1] for one in receiver.events] == ["0", "2", "0", "1"]
 
 
 def alerts(url: str, **query: str) -> list[dict[str, Any]]:

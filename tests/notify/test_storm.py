@@ -5,65 +5,15 @@ import time
 from itertools import pairwise
 
 import msgspec
-import pytest
 
-from detector.settings import ChannelSettings
 from tests.notify.conftest import World, incident, until
-from tests.parts.slack import Call, FakeSlack, Fault
-
-INCIDENTS = 500
+from tests.parts.slack import FakeSlack, Fault
 
 
 def told_of(text: str) -> int:
     """How many incidents a message tells of."""
     many = re.search(r"([\d,]+) incidents? at once", text)
     return int(many[1].replace(",", "")) if many else 1
-
-
-class Busy:
-    """A Slack that takes nothing twice, then one message a second."""
-
-    def __init__(self) -> None:
-        self.refused: list[float] = []
-        self.taken_at = 0.0
-
-    def __call__(self, call: Call) -> Fault | None:
-        if len(self.refused) < 2 or call.at - self.taken_at < 1:
-            self.refused.append(time.monotonic())
-            return Fault(429, "rate_limited", retry_after=1)
-        self.taken_at = call.at
-        return None
-
-
-@pytest.mark.parametrize("kind", ["hook", "bot"])
-def test_500_incidents_against_a_slack_that_is_busy_are_all_told_once_in_few_messages(
-    world: World, slack: FakeSlack, kind: str
-) -> None:
-    channel: ChannelSettings = getattr(world, kind)
-    busy = Busy()
-    slack.fault = busy
-    world.notify = msgspec.structs.replace(world.notify, regroup_s=4)
-    with world.notifier(ops=channel) as (health, meter):
-        until(lambda: health.phase == "running")
-        for first in range(0, INCIDENTS, 100):
-            world.tell([incident(n) for n in range(first, first + 100)])
-            time.sleep(0.5)
-        standing = health.couriers["ops"].standing
-        until(lambda: sum(told_of(one["text"]) for one in slack.roots) == INCIDENTS)
-        until(lambda: standing.waiting == 0)
-        told = [told_of(one["text"]) for one in slack.roots]
-        delays = meter.registry.get_sample_value(
-            "pushwake_notification_delay_seconds_count", {"channel": "ops"}
-        )
-
-    assert sum(told) == INCIDENTS
-    assert len(told) <= 5
-    assert busy.refused
-    calls = [call.at for call in slack.made("chat.postMessage", "chat.update", "webhook")]
-    for refused in busy.refused:
-        assert not [at for at in calls if refused < at < refused + 1.0]
-    assert delays
-    assert len(calls) <= 60
 
 
 def test_a_storm_that_is_over_is_told_once(world: World, slack: FakeSlack) -> None:

@@ -141,15 +141,15 @@ def _problem(told: dict[str, Any]) -> str:
     fields = [field["text"] for one in blocks for field in one.get("fields", ())]
     if len(blocks) > 50 or any(len(one.get("fields", ())) > 10 for one in blocks):
         return "invalid_blocks"
-    if any(not 0 < len(text) <= 3_000 for text in texts) or any(
-        len(text) > 2_000 for text in fields
-    ):
+    if any(not text.strip() or len(text) > 3_000 for text in texts):
+        return "invalid_blocks"
+    if any(not text.strip() or len(text) > 2_000 for text in fields):
         return "invalid_blocks"
     if any(one["type"] == "header" and len(one["text"]["text"]) > 150 for one in blocks):
         return "invalid_blocks"
     if len(json.dumps(blocks, ensure_ascii=False)) > 13_000:
         return "msg_blocks_too_long"
-    return "" if told.get("text") else "no_text"
+    return "" if told.get("text", "").strip() else "no_text"
 
 
 class _Handler(BaseHTTPRequestHandler):
