@@ -59,8 +59,10 @@ HEALTHY = {
     "pushwake_rollup_lag_records": "0x180",
     "pushwake_rollup_records_total": "0+60000x180",
     "pushwake_rollup_refused_total": "0x180",
+    'pushwake_http_requests_total{route="/",status="200"}': "0+60x180",
+    'pushwake_http_requests_total{route="/",status="503"}': "0+1x180",
 }
-"""A live worker, two that roll up for it and a notifier, a minute a value."""
+"""A live worker, two that roll up for it, a notifier and a web process, a minute a value."""
 GONE = "_x180"
 CASES: dict[str, dict[str, str]] = {
     "PushwakeDown": dict.fromkeys(HEALTHY, GONE),
@@ -86,6 +88,7 @@ CASES: dict[str, dict[str, str]] = {
     },
     "PushwakeRollupBehind": {"pushwake_rollup_lag_records": "900000x180"},
     "PushwakeRollupRefused": {"pushwake_rollup_refused_total": "0+2x180"},
+    "PushwakePagesFail": {'pushwake_http_requests_total{route="/",status="503"}': "0+6x180"},
     "PushwakeIncidentOpen": {'pushwake_incidents_open{cause="control-plane"}': "1x180"},
 }
 
