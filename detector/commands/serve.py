@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import socket
 import sys
+from collections.abc import Callable
 
 import msgspec
 import uvicorn
@@ -37,7 +38,25 @@ def add(verbs: Verbs) -> None:
 
 def serve(options: argparse.Namespace) -> int:
     """``pushwake serve``."""
-    settings = _settings(options)
+
+    def listens(address: str) -> None:
+        sys.stdout.write(f"Pushwake listens on {address}\n")
+        sys.stdout.flush()
+
+    run(_settings(options), listens)
+    return 0
+
+
+def run(settings: Settings, on_listening: Callable[[str], None]) -> None:
+    """Serve what is in the store of the settings until a signal ends it.
+
+    Args:
+        settings: the whole tree.
+        on_listening: called with the address of the first page once it is listened to.
+
+    Raises:
+        InputError: the address is not ours, or taken.
+    """
     listening = _listen(settings.web.host, settings.web.port)
     prepare()
     host, port = listening.getsockname()[:2]
@@ -50,10 +69,8 @@ def serve(options: argparse.Namespace) -> int:
         timeout_graceful_shutdown=GRACE_S,
     )
     shown = f"[{host}]" if ":" in host else host
-    sys.stdout.write(f"Pushwake listens on http://{shown}:{port}/\n")
-    sys.stdout.flush()
+    on_listening(f"http://{shown}:{port}/")
     _Server(config, app.state.pushwake).run(sockets=[listening])
-    return 0
 
 
 class _Server(uvicorn.Server):
@@ -81,7 +98,7 @@ def _listen(host: str, port: int) -> socket.socket:
         raise InputError(
             f"cannot listen ({error.strerror})",
             where=f"{host}:{port}",
-            advice="Free the port, or name another with --host and --port",
+            advice="Free the port, or name another (web.host and web.port; 0 picks a free one)",
         ) from error
 
 
