@@ -6,10 +6,13 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib import resources
+from pathlib import Path
 
+import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
+from detector.conditions import Condition
 from detector.details import DetailLog
 from detector.settings import Settings, StoreSettings
 from detector.store import Step, Store
@@ -17,7 +20,8 @@ from detector.store.feedback import Feedback, put_feedback
 from detector.store.marks import marking
 from detector.types import Share
 from tests.detector import report_samples as samples
-from tests.web.conftest import served, speaking
+from tests.web.conftest import eventually, served, speaking
+from tests.web.samples import NOON
 from tests.web.test_access import AMPLE, token
 
 AXE = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
@@ -160,6 +164,7 @@ def test_a_token_is_asked_for_once_even_when_a_link_on_another_site_was_followed
         page.keyboard.press("Enter")
         expect(page).to_have_url(f"{ours}/windows?kind=upgrade")
         assert page.evaluate("document.cookie") == ""
+        page.wait_for_function("window.pushwake.following()")
 
         page.goto(base.replace("127.0.0.1", "localhost"))  # another site to a browser
         page.evaluate("target => { location.href = target }", f"{ours}/incidents")
@@ -198,19 +203,122 @@ def test_the_chosen_colours_stay_from_page_to_page(browser: Browser, base: str) 
     page.context.close()
 
 
-def test_a_page_takes_over_what_changes_without_being_loaded_anew(
+def asks(page: Page) -> list[str]:
+    """Takes down what a page asks the server for."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.resource_type))
+    return asked
+
+
+def is_question(answer: Response) -> bool:
+    """Whether a page has asked whether anything has changed."""
+    return answer.request.resource_type == "fetch"
+
+
+def test_a_page_takes_over_what_the_server_tells_and_asks_for_nothing_until_then(
     browser: Browser, base: str, url: str
 ) -> None:
-    page = open_page(browser, base, "desk", [])
+    page = browser.new_context().new_page()
+    page.clock.install()
+    asked = asks(page)
+    with page.expect_response(is_question):  # what changed while the page was loaded
+        page.goto(base)
+    page.wait_for_function("window.pushwake.following()")
     page.evaluate("window.stays = true")
+
+    page.clock.run_for(24_000)
     other = replace(samples.incident(), id="another", status="open", ended_at=None)
     with Store.open(url) as store:
         store.commit(Step(incidents=[other]))
 
-        page.evaluate("window.pushwake.refresh()")
-
         expect(page.get_by_role("heading", level=1)).to_contain_text("1 incident is open")
     assert page.evaluate("window.stays") is True
+    assert asked.count("fetch") <= 3
+    page.context.close()
+
+
+def test_a_page_that_cannot_follow_asks_instead(browser: Browser, base: str, url: str) -> None:
+    page = browser.new_context().new_page()
+    page.clock.install()
+    page.route("**/v1/events", lambda route: route.fulfill(status=503))
+    page.goto(f"{base}/incidents")
+
+    for _ in range(3):
+        with page.expect_response(is_question):
+            page.clock.run_for(4_100)
+    assert page.evaluate("window.pushwake.following()") is False
+    page.context.close()
+
+
+def test_what_has_not_changed_is_not_touched_and_what_somebody_marks_stays(
+    browser: Browser, base: str, url: str
+) -> None:
+    said: list[str] = []
+    page = open_page(browser, f"{base}/incidents/{ID}", "desk", said)
+    page.wait_for_function("window.pushwake.following()")
+    page.evaluate("""
+        window.kept = [...document.querySelectorAll("#lines, #charts, .plot svg")];
+        getSelection().selectAllChildren(document.querySelector("#why p"));
+        scrollTo(0, 500);
+    """)
+    top, marked = page.evaluate("[scrollY, getSelection().toString()]")
+    known = replace(samples.incident(), shares={samples.CART: Share(30, 100, 0.1)})
+    cause = replace(known.attribution, confidence=0.61)
+    with Store.open(url) as store:
+        store.commit(Step(incidents=[replace(known, severity="critical", attribution=cause)]))
+
+    expect(page.locator("#verdict .severity-critical")).to_be_visible()
+    assert len(page.evaluate("window.kept.map(part => part.tagName)")) >= 4
+    assert page.evaluate("window.kept.every(part => part.isConnected)")
+    assert page.evaluate("[scrollY, getSelection().toString()]") == [top, marked]
+    assert marked
+    page.evaluate("getSelection().removeAllRanges(); window.pushwake.refresh()")
+    expect(page.locator("#why")).to_contain_text("61% sure")
+    assert said == []
+    page.context.close()
+
+
+def test_parts_that_a_page_did_not_have_come_and_go_without_loading_it_anew(
+    browser: Browser, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    late = Condition("late", "entries", NOON, NOON, None, "entries came late", "Look at it")
+    with Store.open(url) as store:
+        store.commit(Step(time=samples.at(120), first=samples.START))
+    with served("--store", url) as address:
+        said: list[str] = []
+        page = open_page(browser, address, "desk", said)
+        page.wait_for_function("window.pushwake.following()")
+        page.evaluate("window.stays = true")
+        assert page.locator("#timeline, #recent, #input").count() == 0
+
+        with Store.open(url) as store:
+            found, window = samples.incident(), samples.window()
+            store.commit(Step(incidents=[found], windows=[window], conditions=[late]))
+            expect(page.locator("#timeline .plot[data-drawn=yes] svg").first).to_be_visible()
+            expect(page.locator("#recent")).to_contain_text("All incidents")
+            expect(page.locator("#input")).to_contain_text("Entries came late. Look at it.")
+            parts = page.evaluate("[...document.querySelectorAll('[data-live]')].map(p => p.id)")
+            assert parts == ["pulse", "verdict", "input", "going", "live", "timeline", "recent"]
+            store.commit(Step(conditions=[replace(late, until=NOON)]))
+            expect(page.locator("#input")).to_have_count(0)
+
+        assert page.evaluate("window.stays") is True
+        assert said == []
+        page.context.close()
+
+
+def test_a_page_that_nobody_sees_holds_no_connection(browser: Browser, base: str) -> None:
+    page = open_page(browser, base, "desk", [])
+    page.wait_for_function("window.pushwake.following()")
+
+    page.evaluate("""
+        Object.defineProperty(document, "hidden", { get: () => true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    """)
+
+    assert page.evaluate("window.pushwake.following()") is False
+    eventually(lambda: "pushwake_event_streams 0.0" in httpx.get(f"{base}/metrics").text)
     page.context.close()
 
 

@@ -2,7 +2,21 @@
 // Draws every chart whose spec stands in the page; a chart stays until its successor is drawn.
 (() => {
   const themes = JSON.parse(document.getElementById("themes").textContent);
+  const source = document.currentScript.dataset.vega;
   const drawn = new WeakMap();
+  let loading = null;
+
+  // The library, on pages that had no chart when they were loaded.
+  function library() {
+    loading ??= new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = source;
+      script.onload = resolve;
+      script.onerror = () => reject(new Error("the library did not come"));
+      document.head.append(script);
+    });
+    return loading;
+  }
 
   async function embed(place, text) {
     const theme = window.pushwake.theme();
@@ -13,6 +27,7 @@
     fresh.className = "drawing coming";
     place.append(fresh);
     try {
+      if (!window.vegaEmbed) await library();
       await vegaEmbed(fresh, JSON.parse(text), {
         ast: true,
         config: themes[theme],
