@@ -23,6 +23,7 @@ import httpx
 
 from detector import clock
 from detector.details import DetailLog
+from detector.engine.baselines import Baseline, BaselineRows
 from detector.reconciliation import IstiodRow, LedgerRows, ProxyRow
 from detector.store import Step, Store
 from detector.types import Attribution, Incident, Series, Share, Signature, Window
@@ -32,6 +33,7 @@ LIMIT_MS = 200
 ROUNDS = 20
 EVERY = timedelta(minutes=40)  # between two incidents
 SERVICES = 120
+CALLERS = 40  # of every service
 CHUNK = 1_000
 
 
@@ -141,6 +143,27 @@ def ledger(proxies: int) -> LedgerRows:
     return LedgerRows(rows, [], planes, [])
 
 
+def baselines() -> BaselineRows:
+    """What is normal for every service, caller by caller; some of it is still being learnt."""
+    now = clock.now()
+    return BaselineRows(
+        [
+            Baseline(
+                series=Series("source", f"web-{caller}.shop-1", service(n), signal),
+                since=now - timedelta(days=9),
+                settles_at=now + timedelta(hours=caller - CALLERS + 2),
+                judged=caller % 10 != 7,
+                counted=False,
+                rate=0.001 / (1 + caller),
+            )
+            for n in range(SERVICES)
+            for caller in range(CALLERS)
+            for signal in ("500", "503", "NR", "UF")
+        ],
+        whole=True,
+    )
+
+
 def fill(url: str, incidents: int, proxies: int) -> None:
     """A store of so many incidents and proxies, written as a worker writes it."""
     told = windows(max(2, incidents // 2), proxies)
@@ -160,6 +183,7 @@ def fill(url: str, incidents: int, proxies: int) -> None:
                     moments.with_columns(moments["time"] + shift),
                 )
             store.commit(Step(incidents=some, details=log.take()))
+        store.commit(Step(baselines=baselines()))
         end = clock.now()
         store.commit(Step(ledger=ledger(proxies), time=end, first=end - timedelta(days=9)))
 

@@ -72,6 +72,23 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}%" if 0 < share < 0.0995 else f"{100 * share:.0f}%"
 
 
+def odds(share: float) -> str:
+    """How often something happens: in percent, or once in so many where that is rare.
+
+    >>> odds(0.25), odds(0.013), odds(0.004), odds(2.1e-7), odds(1e-30), odds(0)
+    ('25%', '1.3%', '1 in 250', '1 in 4,800,000', 'less than 1 in a billion', 'never')
+    """
+    if share >= 0.01:
+        return percent(share)
+    if share <= 0:
+        return "never"
+    if share < 1e-9:
+        return "less than 1 in a billion"
+    every = 1 / share
+    size = 10 ** (len(str(int(every))) - 2)
+    return f"1 in {round(every / size) * size:,}"
+
+
 def duration(span: timedelta) -> str:
     """A length of time in its two largest units.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Column, Index, Table
 
 from detector.incidents.expectations import Expectation
+from detector.store import tables
 from detector.store.tables import Instant, metadata
 
 Verdict = Literal["true", "false", "expected"]
@@ -61,6 +62,14 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
     held_back: int = 0
 
 
+class Judged(NamedTuple):
+    """How many incidents there were, how many of them people judged, and how many were false."""
+
+    incidents: int
+    judged: int
+    false: int
+
+
 def put_acknowledgement(connection: sa.Connection, told: Acknowledgement) -> None:
     """Write it, in place of an earlier one."""
     drop_acknowledgement(connection, told.incident_id)
@@ -105,10 +114,17 @@ def feedback_of(connection: sa.Connection, incidents: Collection[str]) -> dict[s
     return {row.incident_id: _feedback(row) for row in connection.execute(query)}
 
 
-def verdicts(connection: sa.Connection) -> dict[str, int]:
-    """How often each verdict stands."""
-    query = sa.select(feedback.c.verdict, sa.func.count()).group_by(feedback.c.verdict)
-    return {verdict: int(count) for verdict, count in connection.execute(query).tuples()}
+def judged_since(connection: sa.Connection, since: datetime) -> Judged:
+    """What people say of the incidents that were detected since a time."""
+    incidents = tables.incidents
+    told = sa.func.count(feedback.c.verdict)
+    false = sa.func.count(sa.case((feedback.c.verdict == "false", 1)))
+    query = (
+        sa.select(sa.func.count(), told, false)
+        .select_from(incidents.outerjoin(feedback, feedback.c.incident_id == incidents.c.id))
+        .where(incidents.c.detected_at >= since)
+    )
+    return Judged(*connection.execute(query).one())
 
 
 def expectations(connection: sa.Connection) -> list[Expectation]:

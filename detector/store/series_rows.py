@@ -117,6 +117,14 @@ def find_series(
     return [_of_row(row) for row in connection.execute(query)]
 
 
+def usual_of(connection: sa.Connection, service: str, limit: int) -> list[SeriesRow]:
+    """The baselines of a service, the one that fails most often first."""
+    c = series.c
+    query = sa.select(series).where(c.destination == service).limit(limit)
+    order = (c.rate.desc(), c.source, c.signal, c.reporter)
+    return [_of_row(row) for row in connection.execute(query.order_by(*order))]
+
+
 def one_series(connection: sa.Connection, name: str) -> SeriesRow | None:
     """One baseline by its id; None if unknown."""
     row = connection.execute(sa.select(series).where(series.c.id == name)).one_or_none()

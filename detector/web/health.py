@@ -13,6 +13,7 @@ from detector.conditions import Condition, ConditionKind
 from detector.store.conditions import read_conditions
 from detector.store.progress import reject_counts
 from detector.web import answers, examples
+from detector.web.pages.promise import FalseAlarms, false_alarms
 from detector.web.pages.pulse import Mood, take_pulse
 from detector.web.parameters import Instant, Query, read
 from detector.web.state import state_of
@@ -48,6 +49,7 @@ class DataHealth(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None
     conditions: list[ConditionDocument]
     rejects: dict[str, int]
+    false_alarms: FalseAlarms
 
 
 class HealthQuery(Query, frozen=True):
@@ -79,6 +81,14 @@ _EXAMPLE = DataHealth(
     since=examples.NOON - timedelta(days=9),
     conditions=[document(examples.CONDITION)],
     rejects={"json-other": 12},
+    false_alarms=FalseAlarms(
+        promised_per_week=1.0,
+        since=examples.NOON - timedelta(days=9),
+        incidents=4,
+        judged=3,
+        false=1,
+        false_per_week=7 / 9,
+    ),
 )
 
 
@@ -93,6 +103,7 @@ def data(request: Request) -> Response:
         pulse = take_pulse(connection, state.settings)
         conditions = read_conditions(connection, since=query.since)
         rejects = reject_counts(connection)
+        promise = false_alarms(connection, state.settings, pulse)
     return answers.send(
         request,
         DataHealth(
@@ -102,5 +113,6 @@ def data(request: Request) -> Response:
             since=pulse.since,
             conditions=[document(one) for one in conditions],
             rejects=rejects,
+            false_alarms=promise,
         ),
     )

@@ -19,6 +19,7 @@ from detector.store.rollout_rows import KEEP
 from detector.types import Series
 from tests.web.conftest import fill, speaking
 from tests.web.samples import NOON, sample_incident, sample_windows
+from tests.web.test_pages import words
 
 CART, PAY = "cart.shop.svc.cluster.local", "pay.bank"
 OFF = catalogue()[0].id
@@ -170,6 +171,36 @@ def test_services_are_those_that_are_known_and_those_that_failed(known: httpx.Cl
 
 def ids(client: httpx.Client, **query: str | list[str]) -> list[str]:
     return [one["id"] for one in listed(client, "/v1/changes", **query)]
+
+
+def test_the_page_of_a_service_says_what_is_normal_and_how_long_it_is_still_being_learnt(
+    known: httpx.Client,
+) -> None:
+    told = words(known.get(f"/services/{CART}"))
+    assert "Still learning 1 of 3 series" in told
+    assert "Callers that saw failures 2 3 series, each with its own normal" in told
+    assert "Known since (UTC) 12:00:00 2026-02-27" in told
+    assert (
+        "frontend.shop 500 (internal server error) as the caller's proxy reports 1 in 1,000" in told
+    )
+    assert "learning, 3 h left until 15:00:00" in told
+    assert "admin.ops NR (no route)" in told
+    assert "learned" in told
+
+    assert "learning too little traffic so far" in words(known.get(f"/services/{PAY}"))
+    quiet = words(known.get("/services/quiet.shop"))
+    assert "it was never part of an incident" in quiet
+    assert "nothing all 1 series are judged by their own history" in quiet
+
+
+def test_the_list_of_services_has_those_that_no_incident_touched(known: httpx.Client) -> None:
+    told = words(known.get("/services"))
+    assert "quiet.shop fine 0 0 none learned" in told
+    assert "learning 1 of 3 series" in told
+    found = words(known.get("/services?q=quiet"))
+    assert "quiet.shop" in found
+    assert "cart.shop" not in found
+    assert known.get("/services/nowhere.shop").status_code == 404
 
 
 def test_changes_of_the_control_plane_and_of_workloads_are_one_list(known: httpx.Client) -> None:

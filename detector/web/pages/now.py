@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from detector.report import phrases, wording
 from detector.web.pages.html import PageRoute, page
 from detector.web.pages.overview import Overview, read_overview
+from detector.web.pages.promise import realised
 from detector.web.state import state_of
 
 router = APIRouter(route_class=PageRoute)
@@ -26,7 +27,7 @@ def now(request: Request) -> Response:
         headline=headline(found),
         advice=_advice(found),
         tone=_tone(found),
-        promised=f"{state.settings.detection.false_incidents_per_week:g}",
+        realised=realised(found.promise, found.pulse.as_of),
     )
 
 

@@ -7,18 +7,21 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
+from detector.conditions import Condition
 from detector.recalling import incident_of
 from detector.report import charts, phrases
 from detector.report.chartdata import Span
 from detector.report.charts import Drawing
 from detector.report.incident_view import ChartView
 from detector.settings import Settings
+from detector.store.conditions import read_conditions
 from detector.store.incident_index import Told, Wanted, count_incidents, find_incidents
 from detector.store.shared import Connection
 from detector.store.window_rows import find_windows, one_window
 from detector.types import Incident, Status, Window
 from detector.web.pages.comparing import Reconciliation, told_of
 from detector.web.pages.drawn import Drawn
+from detector.web.pages.promise import FalseAlarms, false_alarms
 from detector.web.pages.pulse import Pulse, take_pulse
 
 LIVE: tuple[Status, ...] = ("open", "worsening", "recovering")
@@ -37,6 +40,8 @@ class Overview:
     """The state of the mesh."""
 
     pulse: Pulse
+    promise: FalseAlarms
+    conditions: list[Condition]
     live: list[Incident]
     live_count: int
     day_count: int
@@ -59,6 +64,8 @@ def read_overview(connection: Connection, settings: Settings) -> Overview:
     timeline, period = _timeline(connection, pulse)
     return Overview(
         pulse=pulse,
+        promise=false_alarms(connection, settings, pulse),
+        conditions=read_conditions(connection),
         live=[incident_of(one.document) for one in live],
         live_count=count_incidents(connection, Wanted(status=LIVE)),
         day_count=count_incidents(connection, Wanted(since=pulse.as_of - timedelta(days=1))),

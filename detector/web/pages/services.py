@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 from msgspec import Meta
 
 from detector.recalling import incident_of
-from detector.store.impact import service_costs, window_costs
+from detector.store.impact import ServiceCost, service_costs, window_costs
 from detector.store.incident_index import Wanted, count_incidents, find_incidents
+from detector.store.series_rows import Known, find_services, known_of, usual_of
+from detector.store.shared import Connection
 from detector.store.window_rows import windows_by_id
 from detector.web.pages.comparing import Reconciliation
 from detector.web.pages.forms import read_form
 from detector.web.pages.html import PageRoute, page
-from detector.web.pages.pulse import take_pulse
+from detector.web.pages.pulse import Pulse, take_pulse
 from detector.web.parameters import Query
+from detector.web.problems import not_found
+from detector.web.series import document
 from detector.web.state import state_of
 
 router = APIRouter(route_class=PageRoute)
@@ -23,6 +28,7 @@ router = APIRouter(route_class=PageRoute)
 LISTED = 100  # services
 INCIDENTS = 20  # of one service
 WINDOWS = 12  # that cost one service most
+SERIES = 50  # of one service
 
 
 class ServiceQuery(Query, frozen=True):
@@ -33,14 +39,23 @@ class ServiceQuery(Query, frozen=True):
     ] = None
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A service: what it has suffered, if anything, and how well it is known, if at all."""
+
+    service: str
+    cost: ServiceCost | None
+    known: Known | None
+
+
 @router.get("/services")
 def services(request: Request) -> Response:
-    """All services that an incident touched."""
+    """All services: those that incidents touched before those that none did."""
     _, query = read_form(request, ServiceQuery)
     state = state_of(request)
     with state.store.reading() as connection:
         pulse = take_pulse(connection, state.settings)
-        found = service_costs(connection, search=query.q, limit=LISTED + 1)
+        found = _list(connection, query.q, pulse)
     return page(
         request,
         "services",
@@ -48,8 +63,17 @@ def services(request: Request) -> Response:
         query=query,
         listed=found[:LISTED],
         more=len(found) > LISTED,
-        most=max((one.excess for one in found), default=0.0),
+        most=max((one.cost.excess for one in found if one.cost), default=0.0),
     )
+
+
+def _list(connection: Connection, text: str | None, pulse: Pulse) -> list[Listed]:
+    """At the most one more than are shown."""
+    costs = {one.service: one for one in service_costs(connection, search=text, limit=LISTED + 1)}
+    names = find_services(connection, text=text, after=None, limit=LISTED + 1)
+    hosts = [*costs, *(one for one in names if one not in costs)][: LISTED + 1]
+    known = known_of(connection, hosts, pulse.as_of)
+    return [Listed(host, costs.get(host), known.get(host)) for host in hosts]
 
 
 @router.get("/services/{host:path}")
@@ -61,8 +85,12 @@ def service(request: Request, host: str) -> Response:
         pulse = take_pulse(connection, state.settings)
         found = find_incidents(connection, wanted, limit=INCIDENTS)
         count = count_incidents(connection, wanted)
+        known = known_of(connection, [host], pulse.as_of).get(host)
+        usual = usual_of(connection, host, SERIES)
         costs = window_costs(connection, host, limit=WINDOWS)
         windows = windows_by_id(connection, [one.window_id for one in costs])
+    if not count and known is None:
+        raise not_found("service", host)
     told = [
         Reconciliation(windows[one.window_id], [one]) for one in costs if one.window_id in windows
     ]
@@ -73,6 +101,8 @@ def service(request: Request, host: str) -> Response:
         host=host,
         incidents=[incident_of(one.document) for one in found],
         count=count,
+        known=known,
+        usual=[document(one, pulse.as_of) for one in usual],
         windows=told,
         most=max((one.excess for one in told), default=0.0),
     )
