@@ -10,7 +10,7 @@ from lab import console
 from lab.formats import LAYOUTS
 from lab.parts import PartMissingError
 from lab.process import LabError
-from lab.scenarios import SCENARIOS
+from lab.scenarios import QUIET_S, SCENARIOS
 from lab.truth import NoEffectError
 
 
@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     run.set_defaults(run=console.scenario)
     run.add_argument("names", nargs="+", metavar="NAME", choices=[*SCENARIOS, "all"])
     run.add_argument("--out", type=Path, default=Path("lab-out"), help="a folder for each scenario")
+    run.add_argument("--quiet", type=float, default=QUIET_S, help="seconds before it, to learn")
     watched = verbs.add_parser("story", help="let one thing happen after the other, for good")
     watched.set_defaults(run=console.story)
     named = verbs.add_parser("list", help="what can happen")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab.mesh import GATEWAY, GATEWAY_PORT, HOST
@@ -71,12 +73,24 @@ def _hold(wanted: Options) -> int:
         gateways = ", ".join(f"{pod.ip}:{GATEWAY_PORT}" for pod in lab.mesh.of(GATEWAY.name))
         print(f"{len(lab.mesh.pods)} proxies, gateways at {gateways} (Host: {HOST})")
         print(f"logs in {lab.folder}/shipped; python -m lab down stops it", flush=True)
-        RUNNING.write_text(str(os.getpid()))
-        try:
+        with _claimed():
             signal.sigwait(waiting)
-        finally:
-            RUNNING.unlink()
     return 0
+
+
+@contextlib.contextmanager
+def _claimed() -> Iterator[None]:
+    """Say in a file that this process holds the mesh; the file is locked as long as it lives."""
+    made = RUNNING.with_suffix(f".{os.getpid()}")
+    with made.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(str(os.getpid()))
+        file.flush()
+        made.replace(RUNNING)
+        try:
+            yield
+        finally:
+            RUNNING.unlink(missing_ok=True)
 
 
 def down(_: argparse.Namespace) -> int:
@@ -98,8 +112,7 @@ def scenario(given: argparse.Namespace) -> int:
     names = list(SCENARIOS) if "all" in given.names else given.names
     for name in names:
         folder: Path = given.out / name
-        folder.mkdir(parents=True, exist_ok=True)
-        truth = SCENARIOS[name].record(folder, options(given))
+        truth = SCENARIOS[name].record(folder, options(given), given.quiet)
         for fault in truth.faults:
             label = fault.label()
             seen = ", ".join(f"{n} {flag} on {at}" for (at, flag), n in sorted(fault.seen.items()))
@@ -124,10 +137,14 @@ def show(_: argparse.Namespace) -> int:
 
 
 def _pid() -> int | None:
-    """The process that holds a mesh, if it lives."""
+    """The process that holds a mesh. A file that nobody holds was left by one that was killed."""
     try:
-        pid = int(RUNNING.read_text())
-        os.kill(pid, 0)
-    except (OSError, ValueError):
+        with RUNNING.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read())
+    except FileNotFoundError:
         return None
-    return pid
+    RUNNING.unlink(missing_ok=True)
+    return None

@@ -25,6 +25,9 @@ class Processes:
 
     Each has a process group of its own, gets SIGTERM when the thread that started it dies, and is
     known to a guardian that ends it when the lab's own process was killed.
+
+    Args:
+        folder: made here, and removed by the guardian, which is there before it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,7 +39,9 @@ class Processes:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             text=True,
+            start_new_session=True,
         )
+        folder.mkdir(mode=0o700)
         self._running: list[subprocess.Popen[str]] = []
 
     def start(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import tempfile
 import time
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ class Lab:
             raise LabError(f"no such layout: {', '.join(sorted(unknown))} ({', '.join(LAYOUTS)})")
         self._claim = Claim()
         self.mesh = Mesh(self._claim.octet, mixed=self.options.mixed)
-        self.folder = Path(tempfile.mkdtemp(prefix="pushwake-lab-"))
+        self.folder = Path(tempfile.gettempdir()) / f"pushwake-lab-{secrets.token_hex(6)}"
         self.policy = Policy()
         self.istiod = ""  # the one that serves
         self._number = 0

@@ -1,5 +1,5 @@
 """Scenarios: what happens to a running lab, and the truth about it."""
 
-from lab.scenarios.catalogue import SCENARIOS, Scenario
+from lab.scenarios.catalogue import QUIET_S, SCENARIOS, Scenario
 
-__all__ = ["SCENARIOS", "Scenario"]
+__all__ = ["QUIET_S", "SCENARIOS", "Scenario"]

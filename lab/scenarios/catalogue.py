@@ -51,10 +51,10 @@ class Scenario:
         truth.observe(lab)
         return truth
 
-    def record(self, folder: Path, options: Options) -> Truth:
+    def record(self, folder: Path, options: Options, quiet_s: float = QUIET_S) -> Truth:
         """Run it in a lab of its own, and leave its logs and its truth in a folder."""
         with Lab(self.options(options)) as lab:
-            truth = self.run(lab)
+            truth = self.run(lab, quiet_s=quiet_s)
             shutil.copytree(lab.folder / "shipped", folder, dirs_exist_ok=True)
             shutil.copy(lab.folder / "events.ndjson", folder)
         truth.write(folder / "truth.ndjson")

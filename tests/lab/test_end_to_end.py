@@ -24,7 +24,8 @@ from detector.clock import now
 from detector.truth import Score, read_truth, score
 from lab.running import Kafka, Lab, Options
 from lab.scenarios import SCENARIOS
-from tests.parts.slack import FakeSlack, fake_slack
+from tests.parts.notifier import notifier
+from tests.parts.slack import fake_slack
 from tests.parts.tansu import Cluster
 from tests.web.conftest import eventually, served
 
@@ -58,26 +59,6 @@ class Seen:
             said = f"; in Slack: {self.messages[-1]}" if self.messages else ""
             return f"{self.scenario} ({layout}): {told}; {len(self.result.false)} false{said}"
         return f"{self.scenario} ({layout}): nothing to find; {len(self.result.false)} false"
-
-
-@contextmanager
-def notifier(store: str, slack: FakeSlack, folder: Path) -> Iterator[None]:
-    folder.mkdir()
-    secret, config = folder / "hook", folder / "notify.toml"
-    secret.write_text(slack.hook)
-    config.write_text(
-        "[notify]\nport = 0\n[notify.channels.on-call]\n"
-        f'kind = "slack-webhook"\nsecret_file = "{secret}"\nseverity = "info"\n'
-    )
-    command = [sys.executable, "-m", "detector.cli", "notify", "--config", str(config)]
-    process = subprocess.Popen([*command, "--store", store])
-    try:
-        yield
-        process.terminate()
-        assert process.wait(25) == 0
-    finally:
-        process.kill()
-        process.wait()
 
 
 @contextmanager

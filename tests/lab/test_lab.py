@@ -11,19 +11,28 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from lab.formats import LAYOUTS, TEXT
-from lab.mesh import ADMIN_PORT, GATEWAY, GATEWAY_PORT
+from lab.mesh import (
+    ADMIN_PORT,
+    AUTHZ_PORT,
+    GATEWAY_PORT,
+    HTTP_PORT,
+    OUTBOUND_PORT,
+    XDS_PORT,
+    Mesh,
+)
 from lab.policy import Policy
 from lab.process import LabError
 from lab.running import Lab, Options
 from lab.scenarios import SCENARIOS, Scenario
 from lab.truth import NoEffectError, Truth, wait
 from pipelines.explain import explain
+from tests.web.conftest import eventually
 
 ROOT = Path(__file__).parent.parent.parent
 ENDING_S = 15.0
@@ -127,31 +136,48 @@ def test_an_unknown_layout_is_refused_by_name() -> None:
         Lab(Options(layouts=("1.99",)))
 
 
-def test_a_lab_that_is_killed_leaves_no_process_port_or_file(tmp_path: Path) -> None:
-    script = (
-        "import time; from lab.running import Lab\n"
-        "with Lab() as lab: print(lab.folder, lab.mesh.octet, flush=True); time.sleep(60)"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", script],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-        text=True,
-    )
-    with process:
-        assert process.stdout is not None
-        folder, octet = process.stdout.readline().split()
-        assert processes_of(folder)
-        process.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + ENDING_S
-    while (processes_of(folder) or Path(folder).exists()) and time.monotonic() < deadline:
-        time.sleep(0.1)
+def starting(folder: Path) -> bool:
+    return any('"octet"' in words for words in processes_of(str(folder)))
 
-    assert processes_of(folder) == []
-    assert not Path(folder).exists()
-    assert is_free(f"127.{octet}.{GATEWAY.number}.1", GATEWAY_PORT)
-    assert is_free(f"127.{octet}.{GATEWAY.number}.1", ADMIN_PORT)
+
+def upgrading(folder: Path) -> bool:
+    return len(list((folder / "istiod").glob("*.log"))) > 1
+
+
+@pytest.mark.parametrize("reached", [starting, upgrading])
+def test_a_lab_that_is_killed_leaves_no_process_port_or_file(
+    reached: Callable[[Path], bool], tmp_path: Path
+) -> None:
+    temporary, out = tmp_path / "tmp", tmp_path / "out"
+    temporary.mkdir()
+    command = [sys.executable, "-m", "lab", "scenario", "upgrade-nc", "--quiet", "1"]
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    with subprocess.Popen(
+        [*command, "--out", str(out)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        eventually(lambda: any(reached(folder) for folder in temporary.iterdir()), 60)
+        running = processes_of(str(temporary))
+        os.killpg(process.pid, signal.SIGKILL)  # the whole group, as a job is ended
+
+    octets = set(re.findall(r'"octet": (\d+)', " ".join(running)))
+    assert octets
+    eventually(lambda: not processes_of(str(temporary)) and not [*temporary.iterdir()], ENDING_S)
+    assert not out.exists()
+    assert [one for octet in octets for one in listening(int(octet))] == []
+
+
+def listening(octet: int) -> list[tuple[str, int]]:
+    """Where a lab with this number still listens."""
+    mesh = Mesh(octet)
+    ports = (GATEWAY_PORT, HTTP_PORT, OUTBOUND_PORT, ADMIN_PORT)
+    places = [(pod.ip, port) for pod in mesh.pods for port in ports]
+    places += [(pod.app_ip, HTTP_PORT) for pod in mesh.pods]
+    places += [(mesh.xds, XDS_PORT), (mesh.authz, AUTHZ_PORT), (f"127.{octet}.255.254", 1024)]
+    return [one for one in places if not is_free(*one)]
 
 
 def test_a_failure_inside_leaves_nothing_either(tmp_path: Path) -> None:
