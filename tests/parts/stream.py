@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,13 +59,13 @@ class Stream(NamedTuple):
         return [str(path) for path in paths], str(control)
 
 
-def seeded(seed: int, end: datetime, partitions: int = 2) -> Stream:
+def seeded(seed: int, end: datetime, partitions: int = 2, acts: Sequence[str] = ACTS) -> Stream:
     """A stream that ends at ``end``: most healthy lines left out, shuffled a little, dirty."""
     rng = random.Random(seed)
-    start = end - len(ACTS) * ACT
+    start = end - len(acts) * ACT
     places: list[tuple[float, int, bytes]] = []
     control: list[bytes] = []
-    for number, act in enumerate(ACTS):
+    for number, act in enumerate(acts):
         for time, line in _lines(act, "istiod.log.zst", start + number * ACT):
             if time < end - QUIET:
                 control.append(line)

@@ -29,7 +29,7 @@ from detector.types import Incident
 from tests.detector.conftest import RECORDINGS
 from tests.parts.notifier import notifier
 from tests.parts.slack import fake_slack
-from tests.parts.stream import ACT, ACTS, seeded
+from tests.parts.stream import ACT, seeded
 from tests.parts.tansu import Cluster
 from tests.parts.worker import WorkerProcess, eventually
 from tests.web.conftest import served, speaking
@@ -37,6 +37,7 @@ from tests.web.conftest import served, speaking
 MakeTopic = Callable[..., str]
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ACTED = ("d_backend_crash", "l_clean")
 TOLD: dict[str, Any] = {
     "service": "cart.shop",
     "signal": "UC",
@@ -63,8 +64,8 @@ def test_it_is_told_by_rest_a_page_and_slack_once_and_scores_as_missed_again(
 ) -> None:
     end = clock.now() - timedelta(seconds=5)
     access, control = make_topic(name="access"), make_topic(name="control")
-    seeded(7, end, partitions=1).write(broker.bootstrap, access, control)
-    crash = end - (len(ACTS) - 1) * ACT
+    seeded(7, end, partitions=1, acts=ACTED).write(broker.bootstrap, access, control)
+    crash = end - len(ACTED) * ACT
     sealed = tmp_path / "faults.sealed"
     faults = [
         injected("1-reset", "payments.default:8080", crash, crash + ACT),
