@@ -72,10 +72,7 @@ class IncidentBook:
         live = [case for case in self._cases if case.incident.status != "resolved"]
         for case in live:
             case.count(engine, now - self._step)
-        changes: list[Change] = []
-        for verdict in verdicts:
-            if verdict.alarm:
-                changes += self._place(verdict, live, engine)
+        changes = self._place([one for one in verdicts if one.alarm], live, engine)
         for verdict in verdicts:
             if not verdict.alarm:
                 self._attach(verdict, live, engine)
@@ -107,11 +104,51 @@ class IncidentBook:
             raise ValueError(f"not a snapshot of incidents: {error}") from error
         self._cases = [Case.of(state) for state in states]
 
-    def _place(self, verdict: Verdict, live: list[Case], engine: Engine) -> list[Change]:
-        """Give an alarm to the incident that it belongs to, or open one."""
+    def _place(self, alarms: Sequence[Verdict], live: list[Case], engine: Engine) -> list[Change]:
+        """Give alarms to the incidents that they belong to; open some for those that are left.
+
+        One that opens an incident is joined first by all that belong to it, directly or through
+        each other. So the order of the alarms of a bucket decides nothing.
+        """
+        changes, left = self._gather(alarms, live, live, engine)
+        while left:
+            verdict, *left = left
+            if (known := foreseen(verdict, engine.windows, self.expectations)) is not None:
+                self._foreseen[known.incident_id] += 1
+                continue
+            verdict = _apart(verdict, None, live, self._step)
+            case = Case.opened(_identity(verdict, self._step), verdict, engine)
+            live.append(case)
+            self._cases.append(case)
+            reason = f"{verdict.series.signal} beyond its baseline"
+            changes.append(Change("open", case.incident, reason))
+            joined, left = self._gather(left, [case], live, engine)
+            changes += joined
+        return changes
+
+    def _gather(
+        self, alarms: Sequence[Verdict], cases: Sequence[Case], live: list[Case], engine: Engine
+    ) -> tuple[list[Change], list[Verdict]]:
+        """Let all alarms that belong to one of these incidents join it; and those that are left."""
+        changes: list[Change] = []
+        left, before = list(alarms), len(alarms) + 1
+        while left and len(left) < before:
+            before, alarms, left = len(left), left, []
+            for verdict in alarms:
+                joined = self._join(verdict, cases, live, engine)
+                if joined is None:
+                    left.append(verdict)
+                else:
+                    changes += joined
+        return changes, left
+
+    def _join(
+        self, verdict: Verdict, cases: Sequence[Case], live: list[Case], engine: Engine
+    ) -> list[Change] | None:
+        """Give an alarm to the incident that it belongs to; None when it belongs to none."""
         near = [
             case
-            for case in sorted(live, key=lambda one: one.last_alarm, reverse=True)
+            for case in sorted(cases, key=lambda one: one.last_alarm, reverse=True)
             if not divided(verdict.series, verdict.time, case.last_alarm, engine.windows)
         ]
         for case in near:
@@ -131,14 +168,7 @@ class IncidentBook:
                 case.admit(told, engine)
                 case.alarm(told)
                 return [Change("join", case.incident, reason)]
-        if (known := foreseen(verdict, engine.windows, self.expectations)) is not None:
-            self._foreseen[known.incident_id] += 1
-            return []
-        verdict = _apart(verdict, None, live, self._step)
-        case = Case.opened(_identity(verdict, self._step), verdict, engine)
-        live.append(case)
-        self._cases.append(case)
-        return [Change("open", case.incident, f"{verdict.series.signal} beyond its baseline")]
+        return None
 
     def _attach(self, verdict: Verdict, live: list[Case], engine: Engine) -> None:
         """Let a weaker series of a destination in alarm take part, without a say of its own."""
