@@ -134,10 +134,14 @@ def aligned(moments: pl.DataFrame, window: Window) -> pl.DataFrame:
     of_destination = pl.col("destination").str.extract(r"^[^.]+\.([^.]+)")
     namespace = pl.when(reports_source).then(of_source).otherwise(of_destination)
     full = pl.concat_str(pod, namespace, separator=".")
-    known = window.reconciled
-    pods = [proxy.rpartition(".")[0] for proxy in known]
-    often = Counter(pods)
-    lone = {p: at for p, at in zip(pods, known.values(), strict=True) if often[p] == 1}
+    named = {*moments.select(full=full)["full"], *moments.select(pod=pod)["pod"]}
+    known = {proxy: at for proxy, at in window.reconciled.items() if proxy in named}
+    often = Counter(proxy.rpartition(".")[0] for proxy in window.reconciled)
+    lone = {
+        bare: at
+        for proxy, at in window.reconciled.items()
+        if (bare := proxy.rpartition(".")[0]) in named and often[bare] == 1
+    }
     at = pl.coalesce(
         _lookup(full, known),
         _lookup(pod, known),

@@ -44,8 +44,8 @@ def _baseline(kept: marks.Rows, expected: pl.DataFrame) -> list[alt.Chart]:
         return []
     chart = alt.Chart(kept.add(marks.values(expected, "time"))).encode(x=marks.time_axis("time"))
     return [
-        chart.mark_area(style="band", interpolate="step-after").encode(y="upper:Q"),
-        chart.mark_line(style="expected", interpolate="step-after").encode(y="expected:Q"),
+        chart.mark_area(style="band", interpolate="step-after").encode(y=alt.Y("upper:Q")),
+        chart.mark_line(style="expected", interpolate="step-after").encode(y=alt.Y("expected:Q")),
     ]
 
 
@@ -81,9 +81,11 @@ def errors(
     raised = [{"time": marks.ms(incident.detected_at), "text": "detected"}]
     mark = alt.Chart(kept.add(raised)).encode(x=marks.time_axis("time"))
     below = 2 + marks.ROW * max(0, len(shades) - 1)
-    rule = mark.mark_rule(style="detection").encode(y=alt.value(below), y2=alt.value(HEIGHT))
+    rule = mark.mark_rule(style="detection").encode(
+        y=alt.PositionValueDef(below), y2=alt.PositionValueDef(HEIGHT)
+    )
     label = mark.mark_text(style="detection-label", align="left", baseline="top", dx=4).encode(
-        y=alt.value(below), text="text:N"
+        y=alt.PositionValueDef(below), text=alt.Text("text:N")
     )
     known = [rule, label] if span.start <= incident.detected_at <= span.end else []
     layers = [
@@ -118,7 +120,7 @@ def alignment(bins: pl.DataFrame) -> Drawing:
     zero = alt.Chart(kept.add([{"second": 0, "text": "proxy reconnects"}])).encode(x=x)
     rule = zero.mark_rule(style="reconnect")
     label = zero.mark_text(style="window-label", align="right", baseline="top", dx=-5).encode(
-        y=alt.value(2), text="text:N"
+        y=alt.PositionValueDef(2), text=alt.Text("text:N")
     )
     return _drawing(
         kept, [bars, rule, label], f"{marks.kind(bins)} around each proxy's own reconnect"
@@ -168,7 +170,6 @@ def proxies(rows: pl.DataFrame, window: Window, windows: Sequence[Window], span:
     y = alt.Y("pod:N", sort=list(names.values()), title=None, axis=alt.Axis(labelLimit=190))
     x = marks.time_axis("time")
     seen = [alt.Tooltip("pod:N", title="proxy"), alt.Tooltip("at:N", title="time (UTC)")]
-    shown = alt.condition("pick", alt.value(0.85), alt.value(0.08))
     drawn = (
         alt.Chart(kept.add(marks.values(dots.sort("time", "signal", "pod"), "time")))
         .mark_circle()
@@ -177,7 +178,7 @@ def proxies(rows: pl.DataFrame, window: Window, windows: Sequence[Window], span:
             y=y,
             size=alt.Size("errors:Q", scale=alt.Scale(range=[18, 160]), legend=None),
             color=marks.colour(dots["signal"].to_list()),
-            opacity=shown,
+            opacity=marks.picked(0.85, 0.08),
             tooltip=[*seen, alt.Tooltip("signal:N"), alt.Tooltip("errors:Q")],
         )
     )
@@ -222,7 +223,7 @@ def timeline(incidents: Sequence[Incident], windows: Sequence[Window], span: Spa
         if not rows:
             continue
         drawn = alt.Chart(kept.add(rows)).mark_bar(style=style, minBandSize=4, height=14)
-        layers.append(drawn.encode(x=marks.time_axis("from"), x2="to", y=y, tooltip=tips))
+        layers.append(drawn.encode(x=marks.time_axis("from"), x2=alt.X2("to"), y=y, tooltip=tips))
     height = 12 + 26 * len(lanes)
     return _drawing(kept, layers, "Incidents and reconciliation windows", height)
 
@@ -230,7 +231,7 @@ def timeline(incidents: Sequence[Incident], windows: Sequence[Window], span: Spa
 def _drawing(
     kept: marks.Rows, layers: list[alt.Chart], title: str, height: int = HEIGHT
 ) -> Drawing:
-    chart = alt.LayerChart(layer=layers).properties(width="container", height=height)
+    chart = alt.LayerChart(layer=layers, width="container", height=height)
     document = chart.to_dict(validate=False)
     fit = {"type": "fit-x", "contains": "padding"}
     told = {"config": {}, "datasets": kept.named, "description": title, "autosize": fit}

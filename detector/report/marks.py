@@ -1,4 +1,8 @@
-"""The parts that the charts share: axes, shades, bars, and how a reader moves in them."""
+"""The parts that the charts share: axes, shades, bars, and how a reader moves in them.
+
+Channels are given as objects: to find out which kind a bare text or dict means takes Altair more
+time than all else about a chart.
+"""
 
 from __future__ import annotations
 
@@ -76,13 +80,17 @@ def shading(kept: Rows, windows: Sequence[Window], span: Span) -> list[alt.Chart
         return []
     tips = [alt.Tooltip(f"{name}:N") for name in ("window", "since", "proxies")]
     shade = alt.Chart(kept.add(rows)).mark_rect(style="window")
-    layers = [shade.encode(x=time_axis("from"), x2="to", tooltip=tips)]
+    layers = [shade.encode(x=time_axis("from"), x2=alt.X2("to"), tooltip=tips)]
     for index, row in enumerate(rows[:LABELS]):
         label = alt.Chart(kept.add([row])).mark_text(
             style="window-label", align="left", baseline="top", dx=4
         )
         layers.append(
-            label.encode(x=time_axis("from"), y=alt.value(2 + ROW * index), text="window:N")
+            label.encode(
+                x=time_axis("from"),
+                y=alt.PositionValueDef(2 + ROW * index),
+                text=alt.Text("window:N"),
+            )
         )
     return layers
 
@@ -103,6 +111,11 @@ def kind(bins: pl.DataFrame) -> str:
 def picker() -> alt.Parameter:
     """A click on the legend singles out a signal, Shift and click adds one."""
     return alt.selection_point(name="pick", fields=["signal"], bind="legend")
+
+
+def picked(shown: float, other: float) -> alt.OpacityValue:
+    """The opacity of what is singled out, or of all while nothing is, and that of the others."""
+    return alt.OpacityValue(other, condition={"param": "pick", "value": shown})
 
 
 def zoom() -> alt.Parameter:
@@ -133,11 +146,11 @@ def stacked_bars(
     base = alt.Chart(kept.add(rows)).mark_rect(style="bar-of-errors")
     drawn = base.encode(
         x=x,
-        x2="to",
+        x2=alt.X2("to"),
         y=y,
-        y2="high",
+        y2=alt.Y2("high"),
         color=colour(signals),
-        opacity=alt.condition("pick", alt.value(1), alt.value(0.12)),
+        opacity=picked(1, 0.12),
         tooltip=list(tips),
     )
     live: alt.Chart = drawn.add_params(picker(), zoom())

@@ -5,15 +5,19 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from importlib import resources
 from pathlib import Path
 
 import httpx
+import polars as pl
 import pytest
 from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
 from detector.conditions import Condition
 from detector.details import DetailLog
+from detector.report import chartdata, charts
+from detector.report.bundle import bundle
 from detector.settings import Settings, StoreSettings
 from detector.store import Step, Store
 from detector.store.feedback import Feedback, put_feedback
@@ -319,6 +323,29 @@ def test_a_page_that_nobody_sees_holds_no_connection(browser: Browser, base: str
 
     assert page.evaluate("window.pushwake.following()") is False
     eventually(lambda: "pushwake_event_streams 0.0" in httpx.get(f"{base}/metrics").text)
+    page.context.close()
+
+
+def test_a_click_on_the_legend_singles_out_a_signal(browser: Browser) -> None:
+    later = samples.moments().with_columns(
+        signal=pl.lit("UF"), time=pl.col("time") + timedelta(seconds=1)
+    )
+    moments = pl.concat([samples.moments(), later])
+    span = chartdata.span_of(samples.incident(), moments, 10)
+    bins = chartdata.error_bins(samples.history(), moments, span)
+    expected = chartdata.expected_bins(samples.history(), span, 10)
+    drawn = charts.errors(bins, expected, [], samples.incident(), span)
+    page = browser.new_context().new_page()
+    page.set_content("<div id=plot style='width: 600px'></div>")
+    page.add_script_tag(content=bundle())
+    draw = "async spec => { await vegaEmbed('#plot', spec, { renderer: 'svg', ast: true }) }"
+    page.evaluate(draw, drawn.spec)
+    faded = page.locator("#plot .mark-rect path[opacity='0.12']")
+    assert faded.count() == 0
+
+    page.locator("#plot .role-legend-symbol path").first.click(force=True)
+
+    expect(faded).to_have_count(bins.filter(pl.col("signal") == "UF").height)
     page.context.close()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detector.web.pages.assets import prepare
+from detector.web.pages.preparing import prepare
 from detector.web.pages.refusing import refusal
 from detector.web.pages.routes import router
 

@@ -43,12 +43,6 @@ def asset(name: str) -> Asset:
     return Asset(text, gzip.compress(text, 6, mtime=0), f"{kind}; charset=utf-8")
 
 
-def prepare() -> None:
-    """Make all files, so that no request has to wait for one."""
-    for name in names():
-        asset(name)
-
-
 @functools.cache
 def address(name: str) -> str:
     """Where a page finds a file; the address changes with the content."""
