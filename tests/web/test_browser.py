@@ -16,13 +16,14 @@ from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
 from detector.conditions import Condition
 from detector.details import DetailLog
+from detector.engine.baselines import Baseline, BaselineRows
 from detector.report import chartdata, charts
 from detector.report.bundle import bundle
 from detector.settings import Settings, StoreSettings
 from detector.store import Step, Store
 from detector.store.feedback import Feedback, put_feedback
 from detector.store.marks import marking
-from detector.types import Share
+from detector.types import Series, Share
 from tests.detector import report_samples as samples
 from tests.web.conftest import eventually, served, speaking
 from tests.web.samples import NOON
@@ -32,7 +33,11 @@ AXE = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text(
 CHROMIUM = shutil.which("chromium")
 WIDTHS = {"phone": (390, True), "desk": (1280, False)}  # and whether dark
 ID = samples.incident().id
-PATHS = ("/", "/incidents", f"/incidents/{ID}", "/windows", "/windows/w1", "/services", "/proxies")
+HOST = samples.CART
+PATHS = (
+    *("/", "/incidents", f"/incidents/{ID}", "/windows", "/windows/w1"),
+    *("/services", f"/services/{HOST}", "/proxies"),
+)
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 
@@ -45,12 +50,24 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def base(url: str) -> Iterator[str]:
     incident = replace(samples.incident(), shares={samples.CART: Share(30, 100, 0.1)})
+    normal = [
+        Baseline(
+            series=Series("source", f"caller-with-a-long-name-{n}.frontend-team", HOST, signal),
+            since=samples.START,
+            settles_at=samples.at(3_600 * n),
+            judged=n != 1,
+            counted=n == 2,
+            rate=0.1**n,
+        )
+        for n, signal in enumerate(("503", "NC", "UF", "a signal of our own"))
+    ]
     log = DetailLog(samples.at(3600) - samples.START)
     log.note(incident, samples.history(), samples.moments())
     step = Step(
         incidents=[incident],
         windows=[samples.window()],
         details=log.take(),
+        baselines=BaselineRows(normal, whole=True),
         time=samples.at(120),
         first=samples.START,
     )

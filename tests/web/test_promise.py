@@ -42,7 +42,7 @@ class Case(NamedTuple):
         Case(14, 1, ("false",), "1 in 14 d, 0.5 a week; 1 of 1 incident judged", 0.5),
         Case(60, 4, ("false", "false"), "2 in 28 d, 0.5 a week; 2 of 4 incidents judged", 0.5),
         Case(2, 4, ("false",), "1 in 2 d; 1 of 4 incidents judged", None),
-        Case(14, 4, (), "of 4 incidents in 14 d nobody has said yet which were false", 0.0),
+        Case(14, 4, (), "4 incidents in 14 d, none judged yet", 0.0),
         Case(14, 0, (), "none in 14 d: no incident at all", 0.0),
     ],
 )

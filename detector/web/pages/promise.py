@@ -58,7 +58,7 @@ def realised(told: FalseAlarms, now: datetime) -> str:
         return f"none in {span}: no incident at all"
     found = phrases.plural(told.incidents, "incident")
     if not told.judged:
-        return f"of {found} in {span} nobody has said yet which were false"
+        return f"{found} in {span}, none judged yet"
     rate = told.false_per_week
     weekly = "" if rate is None else f", {phrases.count(rate)} a week"
     return f"{told.false:,} in {span}{weekly}; {told.judged:,} of {found} judged"

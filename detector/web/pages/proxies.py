@@ -120,5 +120,5 @@ def _told(one: ProxyRow, newest: str | None, now: datetime) -> Told:
 
 def _versions(found: Sequence[ProxyRow]) -> list[tuple[str, int]]:
     """The versions of the control plane and how many proxies each has, most first."""
-    counts = Counter(one.version or "unknown" for one in found)
+    counts = Counter(one.version or "an unknown version" for one in found)
     return [(clean(version, 40), n) for version, n in counts.most_common(6)]

@@ -26,9 +26,9 @@ from detector.web.state import state_of
 router = APIRouter(route_class=PageRoute)
 
 LISTED = 100  # services
-INCIDENTS = 20  # of one service
-WINDOWS = 12  # that cost one service most
-SERIES = 50  # of one service
+INCIDENTS = 10  # of one service
+WINDOWS = 6  # that cost one service most
+SERIES = 20  # of one service
 
 
 class ServiceQuery(Query, frozen=True):
