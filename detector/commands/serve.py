@@ -93,13 +93,17 @@ def _listen(host: str, port: int) -> socket.socket:
     """
     try:
         kind = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=kind, backlog=2048)
+        listening = socket.create_server((host, port), family=kind, backlog=2048)
     except OSError as error:
         raise InputError(
             f"cannot listen ({error.strerror})",
             where=f"{host}:{port}",
             advice="Free the port, or name another (web.host and web.port; 0 picks a free one)",
         ) from error
+    # Those accepted inherit it. Else an answer's body waits up to 40 ms for its head to be
+    # acknowledged: asyncio sees to that only for sockets it has made itself.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def _settings(options: argparse.Namespace) -> Settings:

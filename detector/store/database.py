@@ -134,6 +134,7 @@ def _prepare_sqlite(engine: sa.Engine, busy_timeout_s: float) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA cache_size = -16384")  # KiB; by default 2,000
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:

@@ -32,7 +32,7 @@ incident_shares = Table(
     Column("errors", sa.Float, nullable=False),
     Column("requests", sa.Float, nullable=False),
     Column("expected", sa.Float, nullable=False),
-    Index(None, "service"),
+    Index(None, "service", "incident_id", "errors", "expected"),
 )
 
 incident_details = Table(
@@ -124,18 +124,24 @@ def costs_of(connection: sa.Connection, window_ids: Collection[str]) -> list[Cos
 def window_costs(connection: sa.Connection, service: str, *, limit: int) -> list[Cost]:
     """The windows that cost a service most, the dearest first."""
     names, shares = incident_names, incident_shares
-    excess = sa.func.sum(_excess())
+    # Looked up incident by incident: a join makes SQLite begin with the windows of all services.
+    window = (
+        sa.select(names.c.name)
+        .where(names.c.incident_id == shares.c.incident_id, names.c.kind == "window")
+        .scalar_subquery()
+    )
+    each = (
+        sa.select(window.label("window"), _excess().label("excess"))
+        .join(tables.incidents, tables.incidents.c.id == shares.c.incident_id)
+        .where(shares.c.service == service, tables.incidents.c.cause == "control-plane")
+        .subquery()
+    )
+    excess = sa.func.sum(each.c.excess)
     query = (
-        sa.select(names.c.name, shares.c.service, excess, sa.func.count())
-        .join(names, shares.c.incident_id == names.c.incident_id)
-        .join(tables.incidents, tables.incidents.c.id == names.c.incident_id)
-        .where(
-            names.c.kind == "window",
-            shares.c.service == service,
-            tables.incidents.c.cause == "control-plane",
-        )
-        .group_by(names.c.name, shares.c.service)
-        .order_by(excess.desc(), names.c.name)
+        sa.select(each.c.window, sa.literal(service), excess, sa.func.count())
+        .where(each.c.window.is_not(None))
+        .group_by(each.c.window)
+        .order_by(excess.desc(), each.c.window)
         .limit(limit)
     )
     return [Cost(*row) for row in connection.execute(query)]

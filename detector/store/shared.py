@@ -30,6 +30,7 @@ class SharedStore:
 
     def __init__(self, settings: StoreSettings) -> None:
         self._engine = connect(settings.url, busy_timeout_s=settings.busy_timeout_s)
+        self._reading = self._engine.execution_options(**{READING: True})
         self._where = self._engine.url.render_as_string(hide_password=True)
         self._known = False  # the tables have been seen to be of this version
 
@@ -48,8 +49,7 @@ class SharedStore:
             StoreError: it cannot be read; the class and the message say why.
         """
         self._need_file()
-        marked = self._engine.execution_options(**{READING: True})
-        with our_errors(self._engine), marked.begin() as connection:
+        with our_errors(self._engine), self._reading.begin() as connection:
             self._need_version(connection)
             yield connection
 

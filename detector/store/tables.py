@@ -55,6 +55,7 @@ incidents = Table(
     Index(None, "started_at"),
     Index(None, "detected_at", "id"),
     Index(None, "status"),
+    Index(None, "id", "cause", "status", "started_at"),
 )
 
 windows = Table(
@@ -66,7 +67,7 @@ windows = Table(
     Column("ended_at", Instant),
     Column("document", sa.Text, nullable=False),  # detector.types.Window as JSON
     changed_step(),
-    Index(None, "started_at"),
+    Index(None, "started_at", "id", "ended_at", "kind"),
 )
 
 states = Table(

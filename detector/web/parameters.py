@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from datetime import datetime
+from functools import cache
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 
@@ -44,7 +45,7 @@ def read(request: Request, kind: type[Q]) -> Q:
     Raises:
         ProblemError: 400, naming the parameter and, if it is unknown, the one that was meant.
     """
-    listed = {name for name, hint in get_type_hints(kind).items() if get_origin(hint) is tuple}
+    listed = _listed(kind)
     values: dict[str, Any] = {}
     for name, value in request.query_params.multi_items():
         if name not in kind.__struct_fields__:
@@ -65,6 +66,14 @@ def read(request: Request, kind: type[Q]) -> Q:
         if getattr(query, name) is None:
             raise _refused(name, f"{name}: `null` is no value; leave the parameter out.")
     return query
+
+
+@cache
+def _listed(kind: type[Query]) -> frozenset[str]:
+    """The parameters that may be given more than once."""
+    return frozenset(
+        name for name, hint in get_type_hints(kind).items() if get_origin(hint) is tuple
+    )
 
 
 def check_none(request: Request) -> None:
