@@ -177,7 +177,7 @@ def test_the_page_of_a_service_says_what_is_normal_and_how_long_it_is_still_bein
     known: httpx.Client,
 ) -> None:
     told = words(known.get(f"/services/{CART}"))
-    assert "Still learning 1 of 3 series" in told
+    assert "Still learning 1 of 3 series ( which )" in told
     assert "Callers that saw failures 2 3 series, each with its own normal" in told
     assert "Known since (UTC) 2026-02-27 12:00:00" in told
     assert "frontend.shop 500 (internal server error) 1 in 1,000" in told

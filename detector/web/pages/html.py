@@ -117,6 +117,7 @@ def form_page(request: Request) -> str:
 
 
 _HEADINGS = {
+    HTTPStatus.BAD_REQUEST: "This address asks for something unknown",
     HTTPStatus.NOT_FOUND: "Nothing is here",
     HTTPStatus.CONFLICT: "Nothing was changed",
     HTTPStatus.PRECONDITION_FAILED: "Somebody else was quicker",

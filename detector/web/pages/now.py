@@ -8,6 +8,7 @@ from detector.report import phrases, wording
 from detector.web.pages.html import PageRoute, page
 from detector.web.pages.overview import Overview, read_overview
 from detector.web.pages.promise import realised
+from detector.web.pages.pulse import Pulse
 from detector.web.state import state_of
 
 router = APIRouter(route_class=PageRoute)
@@ -37,8 +38,7 @@ def headline(found: Overview) -> str:
         return "Nothing was judged yet."
     under_way = _under_way(found)
     if not found.live:
-        quiet = "The mesh was fine" if found.pulse.mood in {"resting", "silent"} else _FINE
-        return f"{quiet}.{under_way}"
+        return f"{_quiet(found.pulse)}.{under_way}"
     worst = found.worst or found.live[0]
     going_on = [one for one in found.live if one.status != "recovering"]
     state = "open" if going_on else "recovering"
@@ -48,7 +48,11 @@ def headline(found: Overview) -> str:
     return f"{many}. The largest: {wording.gist(worst)}."
 
 
-_FINE = "The mesh is fine"
+def _quiet(pulse: Pulse) -> str:
+    """What no live incident means: nothing, for the time of which nothing was judged."""
+    if pulse.mood not in {"resting", "silent"}:
+        return "The mesh is fine"
+    return f"The mesh was fine up to {phrases.clock(pulse.as_of)}; nobody knows how it is now"
 
 
 def _under_way(found: Overview) -> str:
@@ -70,6 +74,6 @@ def _advice(found: Overview) -> str:
 
 
 def _tone(found: Overview) -> str:
-    if found.live:
+    if found.live or found.pulse.mood == "silent":
         return "alarm"
     return "fine" if found.pulse.mood in {"live", "learning"} else "empty"

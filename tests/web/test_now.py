@@ -1,4 +1,4 @@
-"""What is promised of false alarms, and what people say became of it: on the page and over HTTP."""
+"""The first page: what became of the promise on false alarms, and what silence means."""
 
 from __future__ import annotations
 
@@ -83,3 +83,21 @@ def test_before_anything_was_judged_only_the_promise_stands(tmp_path: Path) -> N
 
     assert "promised at the most, over the whole mesh Last reconciliation" in page
     assert (answer["since"], answer["false_per_week"]) == (None, None)
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_silence_is_never_called_health(tmp_path: Path, works: bool) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    store = Store.open(url)
+    store.commit(Step(time=NOON, first=NOON - timedelta(days=9)))
+    if not works:
+        store.close()
+
+    with speaking(url, PROMISED) as client:
+        page = words(client.get("/"))
+
+    assert ("Pushwake hears nothing." if works else "No worker writes this store now.") in page
+    assert "The mesh was fine up to 12:00:00; nobody knows how it is now." in page
+    assert "None up to 2026-03-01 12:00:00 UTC; nothing later was judged." in page
+    assert "is fine" not in page
+    store.close()
