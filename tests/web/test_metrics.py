@@ -37,7 +37,7 @@ def test_requests_are_counted_by_what_they_asked_for_and_never_by_name(
         for name in ("i00000000001", "i00000000002", "secret-name"):
             client.get(f"/v1/incidents/{name}")
         client.get("/nowhere")
-        client.request("BREW", "/v1/windows")
+        client.request("PROPFIND", "/v1/windows")
         client.get("/v1/windows", headers={"Authorization": "Bearer x"})
         client.get("/v1/windows", headers={"Host": "evil.example"})
         failed = client.get("/v1/silences")
