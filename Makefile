@@ -27,7 +27,7 @@ demo: setup ## replay a recorded istiod upgrade and write demo-out/report.html
 	$(BIN)/pushwake demo --report demo-out/report.html
 
 test: setup ## run the tests
-	$(BIN)/pytest -n 3 -m "not alone"
+	$(BIN)/pytest -n 3 --dist worksteal -m "not alone"
 	$(BIN)/pytest -m alone
 
 check: setup ## what CI runs: style, types, import contracts, tests with coverage
@@ -35,7 +35,7 @@ check: setup ## what CI runs: style, types, import contracts, tests with coverag
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 3 -m "not alone" --cov
+	$(BIN)/pytest -n 3 --dist worksteal -m "not alone" --cov
 	$(BIN)/pytest -m alone
 
 fmt: setup ## format the code and repair what ruff can

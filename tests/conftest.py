@@ -28,6 +28,12 @@ os.environ.setdefault("PUSHWAKE_RUN__PORT", "0")
 MakeTopic = Callable[..., str]
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long tests, so that no process is left with one of them at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("no_cover") is None)
+
+
 @pytest.fixture(autouse=True)
 def processes_measured_as_the_test_is(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch

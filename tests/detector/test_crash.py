@@ -159,7 +159,7 @@ def only_replayed(store: str) -> Kept:
     return {what: found[what] for what in REPLAYED}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stream() -> Stream:
     return seeded(SEED, clock.now() + timedelta(minutes=2))
 

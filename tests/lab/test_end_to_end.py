@@ -40,6 +40,9 @@ LAYOUT = {
 QUIET_S = 40.0
 AFTER_S = 25.0
 SEEN_WITHIN_S = 60.0
+AT_ONCE = 2
+"""Meshes; one with its broker, worker, pages and notifier takes half a core or more. Four on two
+slow cores fell so far behind that a crash left no trace in any log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,15 @@ class Seen:
 
     def __str__(self) -> str:
         layout = LAYOUT[self.scenario]
+        told = "nothing to find"
         for match in self.result.wanted:
-            delay = f"{match.delay_s:.0f} s of event time, {self.wall_s:.0f} s of real time"
-            told = f"found after {delay}, cause {match.cause}" if match.found else "MISSED"
-            said = f"; in Slack: {self.messages[-1]}" if self.messages else ""
-            return f"{self.scenario} ({layout}): {told}; {len(self.result.false)} false{said}"
-        return f"{self.scenario} ({layout}): nothing to find; {len(self.result.false)} false"
+            told = f"MISSED, {match.truth}"
+            if match.found:
+                delay = f"{match.delay_s:.0f} s of event time, {self.wall_s:.0f} s of real time"
+                told = f"found after {delay}, cause {match.cause}"
+        said = f"; in Slack: {self.messages[-1]}" if self.messages else ""
+        false = "".join(f"\n  FALSE: {incident}" for incident in self.result.false)
+        return f"{self.scenario} ({layout}): {told}{said}{false}"
 
 
 @contextmanager
@@ -109,8 +115,13 @@ def live(scenario: str, broker: Cluster, topics: Kafka, folder: Path) -> Seen:
         eventually(lambda: httpx.get(f"{base}/v1/incidents").is_success, 60)  # there is a store
         ended = time.monotonic() + 600
         seen = beside.submit(watch, base, lambda: time.monotonic() > ended)
-        truth = happening.run(lab, quiet_s=QUIET_S, after_s=AFTER_S)
-        ended = time.monotonic() + (SEEN_WITHIN_S if any(f.alarms for f in truth.faults) else 0)
+        try:
+            truth = happening.run(lab, quiet_s=QUIET_S, after_s=AFTER_S)
+            wanted = any(fault.alarms for fault in truth.faults)
+            ended = time.monotonic() + (SEEN_WITHIN_S if wanted else 0)
+        except BaseException:
+            ended = 0.0  # nobody need watch any longer
+            raise
         told = seen.result()
         if told:
             eventually(lambda: bool(slack.messages), 30)
@@ -127,7 +138,7 @@ def _labels(write: Callable[[Path], None], path: Path) -> list[Any]:
 
 
 @pytest.mark.alone
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 def test_what_happens_to_a_mesh_is_told_by_the_server_while_it_happens(
     broker: Cluster, make_topic: MakeTopic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -137,7 +148,7 @@ def test_what_happens_to_a_mesh_is_told_by_the_server_while_it_happens(
         )
         for name in LAYOUT
     }
-    with ThreadPoolExecutor(len(LAYOUT)) as meshes:
+    with ThreadPoolExecutor(AT_ONCE) as meshes:
         running = [meshes.submit(live, name, broker, topics[name], tmp_path) for name in LAYOUT]
         told = [one.result() for one in running]
 

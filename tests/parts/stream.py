@@ -22,7 +22,7 @@ ACTS = ("a_upgrade_nc", "d_backend_crash", "g_eds_drained", "l_clean")
 ACT = timedelta(seconds=150)
 QUIET = timedelta(seconds=90)  # at the end, in which the control plane says nothing of weight
 DISORDER_S = 1.5
-HEALTHY_KEPT = 0.1
+HEALTHY_KEPT = 0.05
 GARBAGE = (b"", b"\x00\xff\xfe", b"{", b'{"a": 1}', b"panic: runtime error", b"x" * 3_000)
 _TIME = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z")
 _FINE = re.compile(rb'" [23]\d\d - ')
