@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import jsonschema_rs
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from schemathesis.checks import (
     content_type_conformance,
     negative_data_rejection,
@@ -35,6 +36,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
+LONGEST = 60_000  # bytes of a query; httptools takes 65,535 of a URL
 IDS = {"incident_id": "i00000000003", "window_id": "w0000", "silence_id": "none"}
 
 
@@ -128,6 +130,8 @@ def test_whatever_is_asked_the_answer_is_one_of_those_that_are_documented(
         )
         @given(operation.as_strategy(generation_mode=mode))
         def holds(case: schemathesis.Case[Any]) -> None:
+            # What is longer the server's parser refuses before it is a request.
+            assume(len(urlencode(case.query or {}, doseq=True)) < LONGEST)
             case.call_and_validate(base_url=base, checks=checks)
 
         holds()
