@@ -36,17 +36,5 @@ def _nobody(_: Collection[str]) -> Collection[str]:
 
 
 def _opening(incident: Incident) -> Entry:
-    told = incident.attribution
-    return Entry(
-        incident_id=incident.id,
-        number=1,
-        time=incident.detected_at,
-        kind="opened",
-        text=f"{MISSED.title}; {told.evidence[-1]}",
-        status=incident.status,
-        severity=incident.severity,
-        cause=told.cause,
-        confidence=told.confidence,
-        errors=incident.errors,
-        excess=incident.excess,
-    )
+    text = f"{MISSED.title}; {incident.attribution.evidence[-1]}"
+    return Entry.of(incident, 1, incident.detected_at, "opened", text)

@@ -99,23 +99,8 @@ class Chronicle:
             known.severity = incident.severity
         if kind == "cause":
             known.cause = _cause(incident)
-        told = incident.attribution
         self._fresh += 1
-        self._entries.append(
-            Entry(
-                incident_id=incident.id,
-                number=known.entries,
-                time=now,
-                kind=kind,
-                text=text,
-                status=incident.status,
-                severity=incident.severity,
-                cause=told.cause,
-                confidence=told.confidence,
-                errors=incident.errors,
-                excess=incident.excess,
-            )
-        )
+        self._entries.append(Entry.of(incident, known.entries, now, kind, text))
 
 
 def _cause(incident: Incident) -> tuple[str | None, ...]:

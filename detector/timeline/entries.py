@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from detector.documents import IncidentDocument
-from detector.types import Cause, Severity, Status
+from detector.types import Cause, Incident, Severity, Status
 
 EntryKind = Literal[
     "opened",
@@ -42,6 +42,26 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float
     errors: float
     excess: float
+
+    @classmethod
+    def of(
+        cls, incident: Incident, number: int, time: datetime, kind: EntryKind, text: str
+    ) -> Entry:
+        """An entry with the figures that its incident has now."""
+        told = incident.attribution
+        return cls(
+            incident_id=incident.id,
+            number=number,
+            time=time,
+            kind=kind,
+            text=text,
+            status=incident.status,
+            severity=incident.severity,
+            cause=told.cause,
+            confidence=told.confidence,
+            errors=incident.errors,
+            excess=incident.excess,
+        )
 
 
 class Reach(msgspec.Struct, frozen=True, kw_only=True):
